@@ -1,0 +1,31 @@
+from django.db import models
+
+
+class Region(models.TextChoices):
+    """Where a Segment workspace keeps its data. A call sent to the other region is lost without an error."""
+
+    US = "us", "United States (Oregon)"
+    EU = "eu", "Europe (Dublin)"
+
+
+class SourceState(models.TextChoices):
+    """What the customer asked of a source. Whether Segment lets it through is the lane's state, not this."""
+
+    CONNECTED = "connected", "Connected"
+    PAUSED = "paused", "Paused"
+    DISCONNECTED = "disconnected", "Disconnected"
+
+
+CAPTURING_STATES = (SourceState.CONNECTED, SourceState.PAUSED)
+"""A paused source keeps what happens and sends it later; a disconnected one keeps nothing."""
+
+
+class SourceChange(models.TextChoices):
+    """What `integrations.signals.source_changed` tells of."""
+
+    CONNECTED = "connected", "Connected"
+    KEY_REPLACED = "key_replaced", "Write key replaced"
+    REGION_CHANGED = "region_changed", "Region changed"
+    PAUSED = "paused", "Paused"
+    RESUMED = "resumed", "Resumed"
+    DISCONNECTED = "disconnected", "Disconnected"

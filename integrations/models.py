@@ -1,0 +1,56 @@
+import uuid
+
+from django.db import models
+
+from integrations.enums import Region, SourceState
+from tenants.models import Tenant
+from tenants.scoping import ScopedManager
+
+
+class Source(models.Model):
+    """One tenant's connection to one Segment source.
+
+    `version` counts the credentials: it goes up whenever the write key or the region changes, and every delivery
+    attempt carries the version it was made with, so that an answer to an old key never judges a new one.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="sources")
+    name = models.CharField(max_length=100)
+    region = models.CharField(max_length=2, choices=Region.choices)
+    state = models.CharField(max_length=12, choices=SourceState.choices, default=SourceState.CONNECTED)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    objects: ScopedManager["Source"] = ScopedManager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "name"], name="source_name_once"),
+            models.CheckConstraint(condition=models.Q(region__in=Region.values), name="source_region_known"),
+            models.CheckConstraint(condition=models.Q(state__in=SourceState.values), name="source_state_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WriteKey(models.Model):
+    """The write key of a source, as ciphertext. A disconnected source has none.
+
+    The UUID primary key is part of what the ciphertext authenticates (integrations/secrets.py): copied to another row
+    it does not decrypt.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    source = models.OneToOneField(Source, on_delete=models.CASCADE, related_name="write_key")
+    ciphertext = models.BinaryField()
+    last_four = models.CharField(max_length=4)
+    fingerprint = models.CharField(max_length=16)
+    """First 16 hex digits of a keyed HMAC: tells two keys apart without telling the key."""
+    saved_at = models.DateTimeField(auto_now=True)
+
+    objects: ScopedManager["WriteKey"] = ScopedManager("source__tenant")
+
+    def __str__(self) -> str:
+        return f"…{self.last_four}"

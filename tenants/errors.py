@@ -1,0 +1,2 @@
+class ScopeError(RuntimeError):
+    """A tenant's data was asked for without saying whose."""

@@ -1,0 +1,53 @@
+import pytest
+
+from integrations.enums import Region
+from integrations.models import Source
+from tenants.errors import ScopeError
+from tenants.models import Tenant
+from tenants.scoping import every_tenant, scope
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def two_sources():
+    tenants = [Tenant.objects.create(name=name, slug=name) for name in ("acme", "other")]
+    sources = [Source(tenant=tenant, name="Main", region=Region.US) for tenant in tenants]
+    for source in sources:
+        source.save()
+    return sources
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        lambda: list(Source.objects.all()),
+        lambda: Source.objects.exists(),
+        lambda: Source.objects.exclude(name="x").exists(),
+        lambda: Source.objects.count(),
+        lambda: Source.objects.in_bulk(),
+        lambda: Source.objects.update(name="x"),
+    ],
+)
+def test_query_outside_a_scope_raises(two_sources, query):
+    with pytest.raises(ScopeError, match="Source was queried outside a tenant's scope"):
+        query()
+
+
+def test_scope_shows_its_tenant_alone(two_sources):
+    mine, _other = two_sources
+    with scope(mine.tenant_id):
+        assert list(Source.objects.all()) == [mine]
+
+
+def test_inner_scope_ends_with_its_block(two_sources):
+    mine, other = two_sources
+    with scope(mine.tenant_id):
+        with scope(other.tenant_id):
+            assert list(Source.objects.all()) == [other]
+        assert list(Source.objects.all()) == [mine]
+
+
+def test_every_tenant_shows_all(two_sources):
+    with every_tenant():
+        assert Source.objects.count() == 2
