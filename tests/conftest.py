@@ -1,0 +1,102 @@
+"""The cast of most tests: one tenant with an owner, an admin and a viewer, and a stranger who must see nothing of it."""
+
+import pytest
+from django.test import Client
+
+from integrations.enums import Region
+from integrations.models import Source
+from tenants.enums import Role
+from tenants.models import Membership, Tenant, User
+
+PASSWORD = "correct horse battery"
+WRITE_KEY = "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"
+OTHER_WRITE_KEY = "zYxWvUtSrQpOnMlKjIhGfEdCbA543210"
+
+
+def make_member(tenant: Tenant, role: Role) -> User:
+    user = User.objects.create_user(f"{role}@{tenant.slug}.test", PASSWORD)
+    Membership.objects.create(tenant=tenant, user=user, role=role)
+    return user
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def tenant(db):
+    return Tenant.objects.create(name="Acme", slug="acme")
+
+
+@pytest.fixture
+def other_tenant(db):
+    return Tenant.objects.create(name="Other", slug="other")
+
+
+@pytest.fixture
+def owner(tenant):
+    return make_member(tenant, Role.OWNER)
+
+
+@pytest.fixture
+def admin(tenant):
+    return make_member(tenant, Role.ADMIN)
+
+
+@pytest.fixture
+def viewer(tenant):
+    return make_member(tenant, Role.VIEWER)
+
+
+@pytest.fixture
+def stranger(other_tenant):
+    return make_member(other_tenant, Role.OWNER)
+
+
+@pytest.fixture
+def staff(db):
+    return User.objects.create_superuser("staff@headwater.test", PASSWORD)
+
+
+@pytest.fixture
+def owner_client(owner):
+    return logged_in(owner)
+
+
+@pytest.fixture
+def admin_client(admin):
+    return logged_in(admin)
+
+
+@pytest.fixture
+def viewer_client(viewer):
+    return logged_in(viewer)
+
+
+@pytest.fixture
+def stranger_client(stranger):
+    return logged_in(stranger)
+
+
+@pytest.fixture
+def staff_client(staff):
+    return logged_in(staff)
+
+
+def make_source(tenant: Tenant, write_key: str, region: Region = Region.US, name: str = "Main") -> Source:
+    from integrations.secrets import Secret
+    from integrations.services import connect_source
+
+    return connect_source(tenant, name=name, region=region, write_key=Secret(write_key))
+
+
+@pytest.fixture
+def source(tenant):
+    return make_source(tenant, WRITE_KEY)
+
+
+@pytest.fixture
+def other_source(other_tenant):
+    return make_source(other_tenant, OTHER_WRITE_KEY)
