@@ -8,3 +8,7 @@ class WriteKeyError(ValueError):
 
 class SourceStateError(ValueError):
     """The source is not in a state in which this can be done; the message says what to do instead."""
+
+
+class SourceNameError(ValueError):
+    """The tenant has another source of this name; the message says so."""

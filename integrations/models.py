@@ -2,6 +2,7 @@ import uuid
 
 from django.db import models
 
+from integrations import secrets
 from integrations.enums import Region, SourceState
 from tenants.models import Tenant
 from tenants.scoping import ScopedManager
@@ -54,3 +55,17 @@ class WriteKey(models.Model):
 
     def __str__(self) -> str:
         return f"…{self.last_four}"
+
+    def seal(self, write_key: secrets.Secret) -> None:
+        """Put a write key in this row, to be saved by the caller."""
+        self.ciphertext = secrets.encrypt(write_key.reveal(), **self._place)
+        self.last_four = write_key.reveal()[-4:]
+        self.fingerprint = secrets.fingerprint(write_key)
+
+    def unseal(self) -> secrets.Secret:
+        """The write key of this row. Raises SecretError when it cannot be read."""
+        return secrets.Secret(secrets.decrypt(bytes(self.ciphertext), **self._place))
+
+    @property
+    def _place(self) -> dict[str, str]:
+        return {"table": "integrations_writekey", "row": str(self.pk), "field": "ciphertext"}

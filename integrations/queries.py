@@ -1,0 +1,44 @@
+from dataclasses import dataclass
+
+from integrations.enums import CAPTURING_STATES, Region, SourceState
+from integrations.errors import SecretError
+from integrations.models import Source
+from integrations.secrets import Secret, rate_key
+from tenants.scoping import every_tenant, scope
+
+
+@dataclass(frozen=True, slots=True)
+class SendingCredentials:
+    """What a request to Segment needs, as it was at one moment: `version` is the source's then."""
+
+    source_id: int
+    tenant_id: int
+    version: int
+    region: Region
+    write_key: Secret
+    rate_key: str
+
+
+def capturing_sources(tenant_id: int) -> list[Source]:
+    """The sources that get what happens from now on, oldest first. One query."""
+    with scope(tenant_id):
+        return list(Source.objects.filter(state__in=CAPTURING_STATES).order_by("pk"))
+
+
+def sending_credentials(source_id: int) -> SendingCredentials | None:
+    """What to send with, or None when the source is not connected or gone. One query.
+
+    Raises SecretError when the write key cannot be read.
+    """
+    with every_tenant():
+        sources = Source.objects.select_related("write_key").filter(pk=source_id, state=SourceState.CONNECTED)
+        source = sources.first()
+    if source is None:
+        return None
+    if not hasattr(source, "write_key"):
+        raise SecretError(f"Source {source_id} has no write key: paste it again.")
+    write_key = source.write_key.unseal()
+    region = Region(source.region)
+    return SendingCredentials(
+        source.pk, source.tenant_id, source.version, region, write_key, rate_key(write_key, region)
+    )

@@ -1,0 +1,139 @@
+"""What can be done to a source. Each service is one transaction that locks the source, checks its state, changes it and
+tells `source_changed`; a receiver that fails undoes the change.
+
+`source` is read anew under the lock, into the caller's own object.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import IntegrityError, transaction
+
+from integrations.enums import CAPTURING_STATES, Region, SourceChange, SourceState
+from integrations.errors import SourceNameError, SourceStateError
+from integrations.models import Source, WriteKey
+from integrations.secrets import Secret
+from integrations.signals import source_changed
+from integrations.write_keys import clean_write_key
+from tenants.models import Tenant
+from tenants.scoping import scope
+
+
+def connect_source(tenant: Tenant, *, name: str, region: Region, write_key: Secret) -> Source:
+    """A new source that captures and sends from now on. Raises SourceNameError or WriteKeyError."""
+    source = Source(tenant=tenant, name=name, region=Region(region))
+    with transaction.atomic(), scope(tenant.pk):
+        _save_named(source)
+        _store_write_key(source, write_key)
+        _tell(source, SourceChange.CONNECTED)
+    return source
+
+
+def reconnect_source(source: Source, write_key: Secret, region: Region) -> None:
+    """Connect a disconnected source again; what it captured before is sent with the new key, to the new region."""
+    with _locked(source):
+        _require(source, SourceState.DISCONNECTED, instead="it is connected already")
+        source.region = Region(region)
+        source.state = SourceState.CONNECTED
+        _store_write_key(source, write_key)
+        _save_with_new_credentials(source, SourceChange.CONNECTED)
+
+
+def replace_write_key(source: Source, write_key: Secret) -> None:
+    """Use another write key from now on. The same key again is fine: it repairs one that cannot be decrypted."""
+    with _locked(source):
+        _require_connection(source)
+        _store_write_key(source, write_key)
+        _save_with_new_credentials(source, SourceChange.KEY_REPLACED)
+
+
+def change_region(source: Source, region: Region) -> None:
+    with _locked(source):
+        _require_connection(source)
+        if source.region == region:
+            raise SourceStateError(f"“{source.name}” already sends to {source.get_region_display()}.")
+        source.region = Region(region)
+        _save_with_new_credentials(source, SourceChange.REGION_CHANGED)
+
+
+def pause_source(source: Source) -> None:
+    """Go on capturing, send nothing."""
+    with _locked(source):
+        _require(source, SourceState.CONNECTED, instead=f"it is {source.state}")
+        _save_state(source, SourceState.PAUSED, SourceChange.PAUSED)
+
+
+def resume_source(source: Source) -> None:
+    """Send again, what was captured meanwhile first."""
+    with _locked(source):
+        _require(source, SourceState.PAUSED, instead=f"it is {source.state}")
+        _save_state(source, SourceState.CONNECTED, SourceChange.RESUMED)
+
+
+def disconnect_source(source: Source) -> None:
+    """Stop capturing and sending, and erase the write key. Events that wait are kept."""
+    with _locked(source):
+        _require_connection(source)
+        WriteKey.objects.filter(source=source).delete()
+        _save_state(source, SourceState.DISCONNECTED, SourceChange.DISCONNECTED)
+
+
+def rename_source(source: Source, name: str) -> None:
+    """Raises SourceNameError. The name is ours alone, Segment never sees it, so nobody is told of the change."""
+    with _locked(source):
+        source.name = name
+        _save_named(source)
+
+
+@contextmanager
+def _locked(source: Source) -> Iterator[None]:
+    """A transaction that holds the source's row. NO KEY: rows that merely point at the source go on being inserted."""
+    with transaction.atomic(), scope(source.tenant_id):
+        try:
+            source.refresh_from_db(from_queryset=Source.objects.select_for_update(no_key=True))
+        except Source.DoesNotExist:
+            raise SourceStateError(f"“{source.name}” no longer exists.") from None
+        yield
+
+
+def _require(source: Source, state: SourceState, *, instead: str) -> None:
+    if source.state != state:
+        raise SourceStateError(f"“{source.name}” is not {state.label.lower()}: {instead}. Nothing was changed.")
+
+
+def _require_connection(source: Source) -> None:
+    if source.state not in CAPTURING_STATES:
+        raise SourceStateError(f"“{source.name}” is disconnected: reconnect it first. Nothing was changed.")
+
+
+def _store_write_key(source: Source, write_key: Secret) -> None:
+    stored = WriteKey.objects.filter(source=source).first() or WriteKey(source=source)
+    stored.seal(clean_write_key(write_key.reveal()))
+    stored.save()
+
+
+def _save_with_new_credentials(source: Source, change: SourceChange) -> None:
+    source.version += 1
+    source.save()
+    _tell(source, change)
+
+
+def _save_state(source: Source, state: SourceState, change: SourceChange) -> None:
+    source.state = state
+    source.save(update_fields=["state", "changed_at"])
+    _tell(source, change)
+
+
+def _save_named(source: Source) -> None:
+    """Saves in a savepoint and leaves it to the database to say that a name is taken: asking first would race."""
+    try:
+        with transaction.atomic():
+            source.save()
+    except IntegrityError as error:
+        if "source_name_once" not in str(error):
+            raise
+        raise SourceNameError(f"There is a source named “{source.name}” already. Choose another name.") from None
+
+
+def _tell(source: Source, change: SourceChange) -> None:
+    source_changed.send(sender=Source, source=source, change=change)
