@@ -23,7 +23,7 @@ class Source(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
-    objects: ScopedManager["Source"] = ScopedManager()
+    objects = ScopedManager()
 
     class Meta:
         constraints = [
@@ -51,7 +51,7 @@ class WriteKey(models.Model):
     """First 16 hex digits of a keyed HMAC: tells two keys apart without telling the key."""
     saved_at = models.DateTimeField(auto_now=True)
 
-    objects: ScopedManager["WriteKey"] = ScopedManager("source__tenant")
+    objects = ScopedManager("source__tenant")
 
     def __str__(self) -> str:
         return f"…{self.last_four}"
