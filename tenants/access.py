@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -40,9 +40,13 @@ def tenant_view(role: Role = Role.VIEWER) -> Callable[[TenantView[P]], Callable[
         def wrapper(request: HttpRequest, *args: Any, tenant_slug: str, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
-            allowed = _admit(request, tenant_slug, role)
-            with scope(allowed.tenant.pk):
-                response = view(allowed, *args, **kwargs)
+            admitted = cast("TenantRequest", request)
+            admitted.membership = _membership(admitted.user, tenant_slug)
+            admitted.tenant = admitted.membership.tenant
+            if not Role(admitted.membership.role).includes(role):
+                raise PermissionDenied(f"This needs the role {role.label.lower()} in {admitted.tenant}.")
+            with scope(admitted.tenant.pk):
+                response = view(admitted, *args, **kwargs)
                 # A TemplateResponse would be rendered by the handler, after the scope has ended.
                 if isinstance(response, SimpleTemplateResponse):
                     response.render()
@@ -53,16 +57,9 @@ def tenant_view(role: Role = Role.VIEWER) -> Callable[[TenantView[P]], Callable[
     return decorate
 
 
-def _admit(request: HttpRequest, tenant_slug: str, role: Role) -> TenantRequest:
-    """Set tenant and membership on the request; a foreign tenant looks exactly like one that does not exist."""
-    membership = (
-        Membership.objects.select_related("tenant").filter(tenant__slug=tenant_slug, user_id=request.user.pk).first()
-    )
+def _membership(user: User, tenant_slug: str) -> Membership:
+    """A foreign tenant answers exactly as one that does not exist."""
+    membership = Membership.objects.select_related("tenant").filter(tenant__slug=tenant_slug, user=user).first()
     if membership is None:
         raise Http404("No such page.")
-    allowed: TenantRequest = request  # type: ignore[assignment]  # it becomes one by the next lines
-    allowed.tenant = membership.tenant
-    allowed.membership = membership
-    if not Role(membership.role).includes(role):
-        raise PermissionDenied(f"This needs the role {role.label.lower()} in {membership.tenant}.")
-    return allowed
+    return membership

@@ -3,6 +3,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models.functions import Lower
 
 from tenants.enums import Role
 
@@ -29,8 +30,16 @@ class User(AbstractUser):
 
     objects = UserManager()  # type: ignore[misc,assignment]  # AbstractUser types its own manager
 
+    class Meta(AbstractUser.Meta):
+        # Every way in writes the address in small letters; a second account that differs in case only cannot be.
+        constraints = [models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_lower")]
+
     def __str__(self) -> str:
         return self.email
+
+    def clean(self) -> None:
+        super().clean()
+        self.email = self.email.lower()
 
 
 class Tenant(models.Model):
@@ -54,7 +63,10 @@ class Membership(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "user"], name="membership_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "user"], name="membership_once"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} in {self.tenant} ({self.role})"
