@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from integrations.enums import CAPTURING_STATES, Region, SourceState
 from integrations.errors import SecretError
 from integrations.models import Source
-from integrations.secrets import Secret, rate_key
+from integrations.secrets import Secret, fingerprint, rate_key
 from tenants.scoping import every_tenant, scope
 
 
@@ -42,3 +42,15 @@ def sending_credentials(source_id: int) -> SendingCredentials | None:
     return SendingCredentials(
         source.pk, source.tenant_id, source.version, region, write_key, rate_key(write_key, region)
     )
+
+
+def list_sources(tenant_id: int) -> list[Source]:
+    """All sources of the tenant by name, each with its write key if it has one. One query."""
+    with scope(tenant_id):
+        return list(Source.objects.select_related("write_key").order_by("name"))
+
+
+def sources_with_key(write_key: Secret, region: str, *, apart_from: Source | None = None) -> list[Source]:
+    """The sources in the active scope that send with this key to this region. One query, and nothing is decrypted."""
+    sources = Source.objects.filter(region=region, write_key__fingerprint=fingerprint(write_key)).order_by("name")
+    return list(sources.exclude(pk=apart_from.pk) if apart_from else sources)

@@ -38,11 +38,10 @@ def test_maps_takes_one_signal_for_two_events():
     registry: list[Mapping] = []
     signal = Signal()
 
-    maps(signal, event="Report Exported", registry=registry)(
-        lambda report: track(event="Report Exported", user_id=report)
-    )
-    maps(signal, event="Export Counted", registry=registry)(
-        lambda report: track(event="Export Counted", user_id=report)
-    )
+    def call_about(report: str) -> Call:
+        return track(event="Something", user_id=report)
+
+    maps(signal, event="Report Exported", registry=registry)(call_about)
+    maps(signal, event="Export Counted", registry=registry)(call_about)
 
     assert [mapping.event for mapping in registry] == ["Report Exported", "Export Counted"]

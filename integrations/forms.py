@@ -1,0 +1,112 @@
+from typing import Any
+
+from django import forms
+from django.utils.html import format_html
+
+from integrations.enums import Region
+from integrations.errors import WriteKeyError
+from integrations.models import Source
+from integrations.queries import sources_with_key
+from integrations.secrets import Secret
+from integrations.write_keys import check_write_key, clean_write_key
+
+_REGION_MEANS = {
+    Region.US: "Where Segment keeps a workspace unless somebody asked for another region.",
+    Region.EU: "Only for a workspace that was created with the data processing region EU West.",
+}
+
+
+class WriteKeyField(forms.CharField):
+    """A write key that goes in and never comes out: the page that shows an error shows an empty field."""
+
+    def __init__(self) -> None:
+        widget = forms.PasswordInput(
+            render_value=False,
+            attrs={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false", "class": "mono"},
+        )
+        super().__init__(
+            label="Write key",
+            widget=widget,
+            error_messages={"required": "Paste the write key of your Segment source."},
+            help_text="Stored encrypted. After saving, only its last four characters are ever shown.",
+        )
+
+    def clean(self, value: Any) -> Secret:
+        try:
+            return clean_write_key(super().clean(value))
+        except WriteKeyError as error:
+            raise forms.ValidationError(str(error)) from None
+
+
+class NameForm(forms.Form):
+    name = forms.CharField(
+        max_length=100,
+        help_text="Yours alone, to tell sources apart: “Production”, for example. Segment does not see it.",
+        error_messages={"required": "Give the source a name."},
+    )
+
+
+class RegionForm(forms.Form):
+    """The region has no default: a guess would lose events without an error."""
+
+    region = forms.TypedChoiceField(
+        label="Region of the Segment workspace",
+        choices=[
+            (
+                region.value,
+                format_html(
+                    '<span><strong>{}</strong><br><span class="muted">{}</span></span>',
+                    region.label,
+                    _REGION_MEANS[region],
+                ),
+            )
+            for region in Region
+        ],
+        coerce=Region,
+        widget=forms.RadioSelect,
+        error_messages={
+            "required": "Choose the region of your Segment workspace.",
+            "invalid_choice": "Segment has two regions: choose United States or Europe.",
+        },
+    )
+
+
+class WriteKeyForm(forms.Form):
+    """A key for a source, new or existing. One that looks odd is saved only when the customer says so.
+
+    Segment answers 200 to a key it does not know (segment.md), so whatever is sent with a mistyped one is lost: asking
+    first costs a second paste, asking later costs events.
+    """
+
+    write_key = WriteKeyField()
+    accept_odd_key = forms.BooleanField(required=False, label="I have checked it: use this key")
+
+    def __init__(self, *args: Any, source: Source | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.source = source
+        self.warnings: list[str] = []
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        if "write_key" in cleaned:
+            self.warnings = self._warnings(cleaned["write_key"])
+            if self.warnings and not cleaned["accept_odd_key"]:
+                self.add_error("write_key", self.warnings)
+        return cleaned
+
+    def _warnings(self, write_key: Secret) -> list[str]:
+        warnings = check_write_key(write_key.reveal())
+        region = self.cleaned_data.get("region") or (self.source.region if self.source else None)
+        for other in sources_with_key(write_key, region, apart_from=self.source) if region else ():
+            warnings.append(
+                f"“{other.name}” sends with this write key already: everything would arrive in Segment twice."
+            )
+        return warnings
+
+
+class ConnectForm(WriteKeyForm, RegionForm, NameForm):
+    field_order = ("name", "write_key", "region")
+
+
+class ReconnectForm(WriteKeyForm, RegionForm):
+    field_order = ("write_key", "region")

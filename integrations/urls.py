@@ -1,0 +1,18 @@
+from django.urls import path
+
+from integrations import views
+
+app_name = "integrations"
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("segment/", views.segment, name="segment"),
+    path("segment/connect/", views.connect, name="connect"),
+    path("segment/<int:source_id>/", views.source, name="source"),
+    path("segment/<int:source_id>/key/", views.replace_key, name="replace_key"),
+    path("segment/<int:source_id>/region/", views.change_region, name="change_region"),
+    path("segment/<int:source_id>/name/", views.rename, name="rename"),
+    path("segment/<int:source_id>/pause/", views.pause, name="pause"),
+    path("segment/<int:source_id>/resume/", views.resume, name="resume"),
+    path("segment/<int:source_id>/disconnect/", views.disconnect, name="disconnect"),
+    path("segment/<int:source_id>/reconnect/", views.reconnect, name="reconnect"),
+]
