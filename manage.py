@@ -5,8 +5,13 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from django.core.management import execute_from_command_line
+    try:
+        from django.core.management import execute_from_command_line
 
+        from config.startup import prepare
+    except ModuleNotFoundError as error:
+        sys.exit(f"{error}: run `make setup`, then .venv/bin/python manage.py.")
+    prepare(sys.argv[1:])
     execute_from_command_line(sys.argv)
 
 

@@ -4,21 +4,24 @@ A missing or bad value stops the start with one line that says which and what to
 """
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import environ
+from config import environment
+from config.environment import BASE_DIR, env
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+environment.read_env_file()
 
-env = environ.Env()
-env.read_env(BASE_DIR / ".env")
-
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000")
+DEBUG = environment.flag("DEBUG")
+DEMO = environment.flag("DEMO")
+SECRET_KEY = environment.secret_key()
+SITE_URL = environment.web_address("SITE_URL", default="http://127.0.0.1:8000")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", urlsplit(SITE_URL).hostname])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
+VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
+PORT = environment.number("PORT", default=0, at_least=0, at_most=65_535)
 
 INSTALLED_APPS = [
+    "config",
     "tenants",
     "integrations",
     "delivery",
@@ -66,13 +69,42 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": env.db("DATABASE_URL")}
-DATABASES["default"]["CONN_MAX_AGE"] = 60
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES = {"default": environment.database() | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.str("REDIS_URL")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+REDIS_URL = environment.redis_url()
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        # A frozen server costs a request this much, and no more.
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    }
+}
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A task is a hint, and the sweep sends the next one: it needs no second try, no answer, no late acknowledgement.
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "sweep"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_BEAT_SCHEDULE = {
+    # Sweeps that nobody took are worthless: they expire before they pile up.
+    "sweep": {"task": "delivery.tasks.sweep", "schedule": 1.0, "options": {"queue": "sweep", "expires": 5}},
+}
+
+globals().update(environment.email(demo=DEMO))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str(
+    "DEFAULT_FROM_EMAIL", default=f"Headwater <no-reply@{urlsplit(SITE_URL).hostname}>"
+)
+EMAIL_TIMEOUT = 20
 
 AUTH_USER_MODEL = "tenants.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -103,13 +135,58 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = True  # served from where they lie: no collectstatic before a start
-
-INTEGRATION_SLUG = env.str("INTEGRATION_SLUG", default="headwater")
-INTEGRATION_VERSION = env.str("INTEGRATION_VERSION", default="1.0.0")
-INTEGRATION_TOOL_ID_FIELD = env.str("INTEGRATION_TOOL_ID_FIELD", default="yourToolId")
-SEGMENT_URLS = {
-    "us": env.str("SEGMENT_US_URL", default="https://api.segment.io/v1"),
-    "eu": env.str("SEGMENT_EU_URL", default="https://events.eu1.segmentapis.com/v1"),
+# Served from where they lie, or collected, compressed and named by their content for a deployment.
+STATIC_COLLECTED = environment.flag("STATIC_COLLECTED", default=not DEBUG and not DEMO)
+STATIC_ROOT = BASE_DIR / "staticfiles" if STATIC_COLLECTED else None
+WHITENOISE_USE_FINDERS = not STATIC_COLLECTED
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_COLLECTED
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
 }
-ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS")
+
+if environment.flag("BEHIND_PROXY"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+if SITE_URL.startswith("https://") and not DEBUG:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = environment.number("HSTS_SECONDS", default=31_536_000, at_least=0, at_most=63_072_000)
+SESSION_COOKIE_HTTPONLY = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # They log every URL that is asked for.
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        # They log every sweep of every second.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+    },
+}
+
+INTEGRATION_SLUG = environment.matching(
+    "INTEGRATION_SLUG", environment.SLUG, "a slug of small letters, digits and hyphens", default="headwater"
+)
+INTEGRATION_VERSION = environment.matching(
+    "INTEGRATION_VERSION", environment.SEMVER, "a semantic version such as 1.0.0", default="1.0.0"
+)
+INTEGRATION_TOOL_ID_FIELD = environment.matching(
+    "INTEGRATION_TOOL_ID_FIELD",
+    environment.IDENTIFIER,
+    "a name of letters, digits and underscores",
+    default="yourToolId",
+)
+SEGMENT_URLS = {
+    "us": environment.web_address("SEGMENT_US_URL", default="https://api.segment.io/v1", secure=True),
+    "eu": environment.web_address("SEGMENT_EU_URL", default="https://events.eu1.segmentapis.com/v1", secure=True),
+}
+ENCRYPTION_KEYS = environment.encryption_keys()

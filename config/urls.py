@@ -1,9 +1,13 @@
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
     path("", include("tenants.urls")),
     path("t/<slug:tenant_slug>/integrations/", include("integrations.urls")),
+    path("t/<slug:tenant_slug>/campaigns/", include("examples.campaigns.urls")),
+    path("email/", include("examples.campaigns.public_urls")),
+    *([path("mailbox/", include("examples.campaigns.mailbox_urls"))] if settings.DEMO else []),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
 ]

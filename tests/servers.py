@@ -33,6 +33,7 @@ def pytest_load_initial_conftests() -> None:
         "HEADWATER_ENV_FILE": "",
         "DEBUG": "0",
         "DEMO": "0",
+        "STATIC_COLLECTED": "0",
         "SITE_URL": "http://127.0.0.1:8000",
         "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
         "SECRET_KEY": secrets.token_urlsafe(48),

@@ -1,0 +1,165 @@
+"""Reads settings from the environment. A missing or bad one stops the program with one line, and exit code 1.
+
+No message holds a value: many of them are secrets, and which are is not for a message to decide.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR: Final = Path(__file__).resolve().parent.parent
+
+env: Final = environ.Env()
+
+SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+SEMVER: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+"""https://semver.org, the parts that matter here."""
+
+SECRET_KEY_LENGTH: Final = 32
+
+T = TypeVar("T")
+
+
+def stop(name: str, problem: str) -> NoReturn:
+    """End the program: SystemExit with a text prints it on standard error and exits with 1, wherever it is raised."""
+    raise SystemExit(f"{name} {problem} docs/settings.md lists every setting.")
+
+
+def read_env_file() -> None:
+    """Fill what the environment leaves open from the file .env (HEADWATER_ENV_FILE names another, empty names none)."""
+    name = os.environ.get("HEADWATER_ENV_FILE", str(BASE_DIR / ".env"))
+    if not name or not Path(name).exists():
+        return
+    if not os.access(name, os.R_OK):
+        raise SystemExit(
+            f"{name} cannot be read: it belongs to somebody else. Give it to yourself (chown) or remove it."
+        )
+    env.read_env(name)
+
+
+def required(name: str, why: str) -> str:
+    value: str = env.str(name, default="").strip()
+    if not value:
+        stop(name, f"is not set: {why}")
+    return value
+
+
+def checked(name: str, read: Callable[[], T], problem: str) -> T:
+    """What `read` gives; its failure is the problem of this setting."""
+    try:
+        return read()
+    except (ValueError, KeyError, ImproperlyConfigured):
+        stop(name, problem)
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    value = env.str(name, default="").strip().lower()
+    if value and value not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
+        stop(name, "is neither yes nor no: use 1 or 0.")
+    return value in {"1", "true", "yes", "on"} if value else default
+
+
+def number(name: str, *, default: int, at_least: int, at_most: int) -> int:
+    value = checked(name, lambda: env.int(name, default=default), "is not a whole number.")
+    if not at_least <= value <= at_most:
+        stop(name, f"is out of range: it goes from {at_least} to {at_most}.")
+    return int(value)
+
+
+def matching(name: str, pattern: re.Pattern[str], description: str, *, default: str) -> str:
+    value: str = env.str(name, default=default)
+    if not pattern.fullmatch(value):
+        stop(name, f"is not {description}.")
+    return value
+
+
+def web_address(name: str, *, default: str, secure: bool = False) -> str:
+    """A http(s) address without a slash at the end; `secure` asks for https, except on this machine."""
+    value = env.str(name, default=default).strip()
+    parts = checked(name, lambda: _split(value), "is not an address such as https://example.com.")
+    if parts.username or parts.query or parts.fragment:
+        stop(name, "has more than an address: leave out user, query and fragment.")
+    if secure and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        stop(name, "is not https: a write key would travel in the clear (http is allowed on this machine only).")
+    return str(value).rstrip("/")
+
+
+def _split(value: str) -> SplitResult:
+    parts = urlsplit(value)
+    # Reading the port checks it.
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError(value)
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def secret_key() -> str:
+    value = required("SECRET_KEY", "it signs sessions and links. `make setup` writes one into .env.")
+    if len(value) < SECRET_KEY_LENGTH:
+        stop(
+            "SECRET_KEY",
+            f"is shorter than {SECRET_KEY_LENGTH} characters: use a long random one, as `make setup` does.",
+        )
+    return value
+
+
+def encryption_keys() -> list[str]:
+    from integrations.keyring import parse_key_ring
+
+    required("ENCRYPTION_KEYS", "it encrypts write keys. `make setup` writes one into .env.")
+    keys: list[str] = env.list("ENCRYPTION_KEYS")
+    try:
+        parse_key_ring(keys)
+    except ValueError as error:
+        # This message names entries by their position only.
+        raise SystemExit(f"{error} docs/settings.md lists every setting.") from None
+    return keys
+
+
+def database() -> dict[str, Any]:
+    problem = "is not a PostgreSQL address such as postgres://user:password@host:5432/name."
+    url = required("DATABASE_URL", "name a PostgreSQL, or start with `make run` or manage.py, which bring one.")
+    if not url.startswith(("postgres://", "postgresql://")):
+        stop("DATABASE_URL", problem)
+    found: dict[str, Any] = checked("DATABASE_URL", lambda: env.db_url_config(url), problem)
+    if not found["NAME"]:
+        stop("DATABASE_URL", "names no database after the last slash.")
+    return found
+
+
+def redis_url() -> str:
+    problem = "is not a Redis or Valkey address such as redis://:password@host:6379/0."
+    url = required("REDIS_URL", "name a Redis or Valkey, or start with `make run` or manage.py, which bring one.")
+    parts = checked("REDIS_URL", lambda: urlsplit(url), problem)
+    host = checked("REDIS_URL", lambda: parts.hostname if parts.port != 0 else None, problem)
+    if parts.scheme not in {"redis", "rediss"} or not host:
+        stop("REDIS_URL", problem)
+    return url
+
+
+def email(*, demo: bool) -> dict[str, Any]:
+    """The EMAIL_* settings: what EMAIL_URL says, else the demo's mailbox, else a mail server on this machine."""
+    problem = "is not a mail server such as smtp+tls://user:password@host:587."
+    default = "smtp://localhost:25"
+    found: dict[str, Any] = checked("EMAIL_URL", lambda: env.email_url("EMAIL_URL", default=default), problem)
+    if demo and not os.environ.get("EMAIL_URL"):
+        found["EMAIL_BACKEND"] = "examples.campaigns.mailbox.MailboxBackend"
+    if os.environ.get("EMAIL_BACKEND"):
+        found["EMAIL_BACKEND"] = os.environ["EMAIL_BACKEND"]
+    return found
