@@ -1,5 +1,7 @@
-"""A small email tool: people, campaigns, and the message that each person got."""
+"""A small email tool: people, campaigns, the message that each person got, and the demo's mailbox."""
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils import timezone
 
@@ -16,7 +18,7 @@ class Person(models.Model):
     external_id = models.CharField("your id of this person", max_length=200, blank=True)
     unsubscribed_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ScopedManager["Person"] = ScopedManager()
+    objects = ScopedManager()
 
     class Meta:
         verbose_name_plural = "people"
@@ -27,18 +29,21 @@ class Person(models.Model):
 
 
 class Campaign(models.Model):
-    """One email to many people, with one hyperlink and an unsubscribe option."""
+    """One email to many people, with one hyperlink and an unsubscribe option.
+
+    `sent_at` is when sending began: from then on the email is fixed and its recipients are its messages.
+    """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=100)
     subject = models.CharField(max_length=200)
-    body = models.TextField()
+    body = models.TextField("text")
     link_text = models.CharField(max_length=100)
-    link_url = models.URLField(max_length=2000)
+    link_url = models.URLField("link address", max_length=2000)
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ScopedManager["Campaign"] = ScopedManager()
+    objects = ScopedManager()
 
     def __str__(self) -> str:
         return self.name
@@ -55,10 +60,26 @@ class Message(models.Model):
     clicked_at = models.DateTimeField(null=True, blank=True)
     unsubscribed_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ScopedManager["Message"] = ScopedManager("campaign__tenant")
+    objects = ScopedManager("campaign__tenant")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["campaign", "person"], name="message_once")]
 
     def __str__(self) -> str:
         return f"{self.campaign} to {self.person}"
+
+
+class MailboxMessage(models.Model):
+    """An email that the demo sent, as it would have gone over the wire. Recipients are in lower case."""
+
+    recipients = ArrayField(models.CharField(max_length=254))
+    subject = models.CharField(max_length=998)
+    raw = models.BinaryField()
+    received_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        # The mailbox page asks for the mails whose recipients contain the reader's address.
+        indexes = [GinIndex(fields=["recipients"], name="mailbox_recipients")]
+
+    def __str__(self) -> str:
+        return self.subject

@@ -1,0 +1,128 @@
+from typing import Any, ClassVar, cast
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator, validate_email
+from django.db import models
+
+from examples.campaigns.models import Campaign, Person
+from examples.campaigns.queries import subscribed_people
+from tenants.models import Tenant
+
+EXTERNAL_ID_HELP = (
+    "The id that your own system gives this person, such as a customer number. Segment calls it the userId, "
+    "and without it nothing that this person does can be sent to Segment."
+)
+
+
+class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own class takes no parameter
+    TAKEN = "You have a person with this address already."
+
+    class Meta:
+        model = Person
+        fields = ["email", "name", "external_id"]
+        help_texts = {"external_id": EXTERNAL_ID_HELP}
+
+    def clean_email(self) -> str:
+        """In lower case, and not that of another person of the tenant: the form doesn't hold the tenant to check by."""
+        email: str = self.cleaned_data["email"].lower()
+        if Person.objects.filter(email=email).exclude(pk=self.instance.pk).exists():
+            raise ValidationError(self.TAKEN)
+        return email
+
+    def clean_external_id(self) -> str:
+        external_id: str = self.cleaned_data["external_id"]
+        try:
+            validate_email(external_id)
+        except ValidationError:
+            return external_id
+        raise ValidationError("This is an email address. Use the id that your own system gives this person.")
+
+
+class WebAddressField(forms.URLField):
+    """No javascript:, data: or ftp:, which a link in an email has no honest use for."""
+
+    default_validators = [
+        URLValidator(schemes=["http", "https"], message="Enter a web address that begins with https:// or http://.")
+    ]
+
+
+class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # the same
+    link_url = WebAddressField(
+        label="Link address",
+        max_length=2000,
+        assume_scheme="https",
+        help_text="Where the link leads, beginning with https:// or http://.",
+    )
+
+    class Meta:
+        model = Campaign
+        fields = ["name", "subject", "body", "link_text", "link_url"]
+        help_texts = {
+            "name": "For your own lists; readers don't see it.",
+            "body": "An empty line begins a new paragraph. The link and an unsubscribe option follow below it.",
+            "link_text": "What the button says, such as “Read the news”.",
+        }
+        widgets: ClassVar[dict[str, Any]] = {"body": forms.Textarea(attrs={"rows": 8})}
+
+    def clean_subject(self) -> str:
+        """On one line: a line break would end the header."""
+        return " ".join(self.cleaned_data["subject"].split())
+
+
+class Audience(models.TextChoices):
+    """Whom a campaign goes to."""
+
+    EVERYONE = "everyone", "Everyone who is subscribed"
+    CHOSEN = "chosen", "Only the people ticked below"
+    MYSELF = "myself", "Only me"
+
+
+class RecipientsForm(forms.Form):
+    """Whom to write to. `own_email` is the address of the user who sends, for `Audience.MYSELF`."""
+
+    audience = forms.ChoiceField(
+        label="Send to", choices=Audience.choices, initial=Audience.EVERYONE, widget=forms.RadioSelect
+    )
+    people = forms.ModelMultipleChoiceField(
+        queryset=None,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"invalid_choice": "Somebody you ticked has unsubscribed or was removed. Please choose again."},
+    )
+
+    def __init__(self, *args: Any, own_email: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.own_email = own_email.lower()
+        cast("forms.ModelMultipleChoiceField[Person]", self.fields["people"]).queryset = subscribed_people()
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        match data.get("audience"):
+            case Audience.EVERYONE if not subscribed_people().exists():
+                self.add_error("audience", "There is nobody to write to yet. Add people first, or send it to yourself.")
+            case Audience.CHOSEN if not data.get("people") and "people" not in self.errors:
+                self.add_error("people", "Nobody is ticked. Tick at least one person, or choose another option above.")
+            case Audience.MYSELF if Person.objects.filter(email=self.own_email).exclude(unsubscribed_at=None).exists():
+                self.add_error("audience", f"{self.own_email} has unsubscribed and can't be written to.")
+        return data
+
+    def addresses(self) -> list[str]:
+        """Who would be written to; nothing is changed."""
+        match self.cleaned_data["audience"]:
+            case Audience.EVERYONE:
+                return [person.email for person in subscribed_people()]
+            case Audience.CHOSEN:
+                return [person.email for person in self.cleaned_data["people"]]
+            case _:
+                return [self.own_email]
+
+    def recipients(self, tenant: Tenant) -> list[Person]:
+        """Who is to be written to; the user becomes a person of the tenant here, if they were none."""
+        match self.cleaned_data["audience"]:
+            case Audience.EVERYONE:
+                return list(subscribed_people())
+            case Audience.CHOSEN:
+                return list(self.cleaned_data["people"])
+            case _:
+                return [Person.objects.get_or_create(tenant=tenant, email=self.own_email)[0]]
