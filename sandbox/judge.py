@@ -1,13 +1,13 @@
 """What Segment makes of one call after it has answered 200: its documented discard reasons, and nothing of ours.
 
-Reasons marked with a star have no name in Segment's documents, only a rule; the names are the stand-in's.
+Reasons marked with a star have no name in Segment's documents, only a rule; the names are the stand-in's. The limit
+of 10,000 properties is left out: so many do not fit in 32 KB.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 CALL_TYPES = ("identify", "track", "page", "screen", "group", "alias")
-MAX_PROPERTIES = 10_000
 MAX_MESSAGE_ID = 99
 
 TOO_MANY_EVENTS = "too_many_events"  # *
@@ -30,9 +30,6 @@ def _reasons(call: dict[str, Any]) -> Iterator[str]:
     message_id = call.get("messageId")
     if message_id is not None and not (isinstance(message_id, str) and 0 < len(message_id) <= MAX_MESSAGE_ID):
         yield "message_id_invalid"  # *
-    properties = call.get("properties")
-    if isinstance(properties, dict) and len(properties) > MAX_PROPERTIES:
-        yield "too_many_properties"  # *
 
 
 def _identity(call: dict[str, Any]) -> Iterator[str]:
