@@ -65,6 +65,12 @@ def _orphan_signal(number: signal.Signals) -> Callable[[], None] | None:
     return wish
 
 
+def end_with_parent(number: signal.Signals) -> None:
+    """Get the signal when the process that started this one ends; has no effect elsewhere than on Linux."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+
 def stop(process: subprocess.Popen[bytes], number: signal.Signals, seconds: float) -> None:
     """Ask the process to end, and kill it when it has not within so many seconds."""
     if process.poll() is None:

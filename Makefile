@@ -1,0 +1,75 @@
+# `make` alone lists what there is. Everything is installed into .venv, everything that runs keeps its files in var/.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run stop test drill lint bench lock browser
+
+# Another Python for the virtual environment: make setup PYTHON=python3.12
+PYTHON ?=
+# The web's port; the first free one from 8000 when empty: make run PORT=9000
+PORT ?=
+export PORT
+
+VENV := .venv
+PY := $(VENV)/bin/python
+CODE := config tenants integrations delivery examples sandbox tests benchmarks manage.py
+CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome
+# For tools that load the settings and talk to no server.
+NOWHERE := DATABASE_URL=postgres://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
+
+help: ## List the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+setup: ## Prepare .venv and .env; the other commands do it by themselves
+	@PYTHON="$(PYTHON)" sh config/setup.sh requirements.txt
+	@$(PY) -m config.dotenv
+
+setup-dev: setup
+	@sh config/setup.sh requirements-dev.txt
+
+run: setup ## Run everything on this machine: make run [PORT=9000]
+	@echo "Starting Headwater ..."
+	@exec $(PY) manage.py run --with-parent
+
+stop: ## Stop what `make run` started in this checkout
+	@if [ -x $(PY) ]; then $(PY) manage.py stop; else echo "Nothing runs in this checkout."; fi
+
+browser:
+	@if [ "$$(id -u)" = 0 ] && ! ($(CHROMIUM)) >/dev/null && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium for the browser tests ..."; \
+		(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium) >/dev/null \
+			|| echo "Chromium could not be installed."; \
+	fi
+
+test: setup-dev browser ## Run all tests: make test [ARGS="tests/delivery -k lane"]
+	@if ($(CHROMIUM)) >/dev/null; then \
+		$(PY) -m pytest -m "not drill" $(ARGS); \
+	elif [ "$$CI" = true ]; then \
+		echo "There is no Chromium, and in CI the browser tests are not left out: install chromium." >&2; exit 1; \
+	else \
+		$(PY) -m pytest -m "not drill and not browser" $(ARGS); result=$$?; \
+		echo "The browser tests were left out: there is no Chromium on this machine."; \
+		echo "Install it (Debian: apt-get install chromium; or make test as root) and run make test again."; \
+		exit $$result; \
+	fi
+
+drill: setup-dev ## Break things on purpose and count the events
+	@$(PY) -m pytest -m drill $(ARGS) || { [ $$? = 5 ] && echo "There are no drills yet."; }
+
+lint: setup-dev ## Check form, types, layers, migrations and the lock
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(NOWHERE) $(PY) -m mypy $(CODE)
+	@$(NOWHERE) $(VENV)/bin/lint-imports
+	@$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	@if grep -nE 'https?://|^ *(-i|--index|--extra-index|--find-links)' requirements.txt requirements-dev.txt; then \
+		echo "The lock holds an address of a package index: run make lock." >&2; exit 1; \
+	fi
+
+bench: setup-dev ## Measure
+	@if [ -f benchmarks/__main__.py ]; then $(PY) -m benchmarks $(ARGS); else echo "There are no benchmarks yet."; fi
+
+lock: setup-dev ## Lock the dependencies of pyproject.toml anew
+	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--extra embedded pyproject.toml -o requirements.txt
+	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--extra embedded --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
