@@ -8,13 +8,19 @@ stamp=".venv/$requirements.installed"
 say() { printf '%s\n' "$*" >&2; }
 give_up() { say "$@"; exit 1; }
 
+is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
 find_python() {
-    for candidate in "${PYTHON:-python3.13}" ${PYTHON:+""} python3.12 python3.11 python3 python; do
-        if [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if [ -n "${PYTHON:-}" ]; then
+        is_new_enough "$PYTHON" || give_up "PYTHON=$PYTHON is no Python 3.11 or newer."
+        printf '%s' "$PYTHON"
+        return
+    fi
+    for candidate in python3.13 python3.12 python3.11 python3 python; do
+        if is_new_enough "$candidate"; then
             printf '%s' "$candidate"
             return
         fi
-        [ -z "${PYTHON:-}" ] || give_up "PYTHON=$PYTHON is no Python 3.11 or newer."
     done
     give_up "Headwater needs Python 3.11 or newer, and there is none: install it, or name one with make setup PYTHON=..."
 }
