@@ -45,8 +45,13 @@ def read_env_file() -> None:
     env.read_env(name)
 
 
+def text(name: str, default: str = "") -> str:
+    """The value without spaces around it; an empty one counts as none."""
+    return os.environ.get(name, "").strip() or default
+
+
 def required(name: str, why: str) -> str:
-    value: str = env.str(name, default="").strip()
+    value = text(name)
     if not value:
         stop(name, f"is not set: {why}")
     return value
@@ -61,21 +66,21 @@ def checked(name: str, read: Callable[[], T], problem: str) -> T:
 
 
 def flag(name: str, *, default: bool = False) -> bool:
-    value = env.str(name, default="").strip().lower()
+    value = text(name).lower()
     if value and value not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
         stop(name, "is neither yes nor no: use 1 or 0.")
     return value in {"1", "true", "yes", "on"} if value else default
 
 
 def number(name: str, *, default: int, at_least: int, at_most: int) -> int:
-    value = checked(name, lambda: env.int(name, default=default), "is not a whole number.")
+    value = checked(name, lambda: int(text(name, str(default))), "is not a whole number.")
     if not at_least <= value <= at_most:
         stop(name, f"is out of range: it goes from {at_least} to {at_most}.")
-    return int(value)
+    return value
 
 
 def matching(name: str, pattern: re.Pattern[str], description: str, *, default: str) -> str:
-    value: str = env.str(name, default=default)
+    value = text(name, default)
     if not pattern.fullmatch(value):
         stop(name, f"is not {description}.")
     return value
@@ -83,13 +88,13 @@ def matching(name: str, pattern: re.Pattern[str], description: str, *, default: 
 
 def web_address(name: str, *, default: str, secure: bool = False) -> str:
     """A http(s) address without a slash at the end; `secure` asks for https, except on this machine."""
-    value = env.str(name, default=default).strip()
+    value = text(name, default)
     parts = checked(name, lambda: _split(value), "is not an address such as https://example.com.")
     if parts.username or parts.query or parts.fragment:
         stop(name, "has more than an address: leave out user, query and fragment.")
     if secure and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         stop(name, "is not https: a write key would travel in the clear (http is allowed on this machine only).")
-    return str(value).rstrip("/")
+    return value.rstrip("/")
 
 
 def _split(value: str) -> SplitResult:
@@ -157,9 +162,9 @@ def email(*, demo: bool) -> dict[str, Any]:
     """The EMAIL_* settings: what EMAIL_URL says, else the demo's mailbox, else a mail server on this machine."""
     problem = "is not a mail server such as smtp+tls://user:password@host:587."
     default = "smtp://localhost:25"
-    found: dict[str, Any] = checked("EMAIL_URL", lambda: env.email_url("EMAIL_URL", default=default), problem)
-    if demo and not os.environ.get("EMAIL_URL"):
+    found: dict[str, Any] = checked("EMAIL_URL", lambda: env.email_url_config(text("EMAIL_URL", default)), problem)
+    if demo and not text("EMAIL_URL"):
         found["EMAIL_BACKEND"] = "examples.campaigns.mailbox.MailboxBackend"
-    if os.environ.get("EMAIL_BACKEND"):
-        found["EMAIL_BACKEND"] = os.environ["EMAIL_BACKEND"]
+    if text("EMAIL_BACKEND"):
+        found["EMAIL_BACKEND"] = text("EMAIL_BACKEND")
     return found

@@ -17,7 +17,7 @@ SECRET_KEY = environment.secret_key()
 SITE_URL = environment.web_address("SITE_URL", default="http://127.0.0.1:8000")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", urlsplit(SITE_URL).hostname])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
-VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
+VAR_DIR = Path(environment.text("VAR_DIR", str(BASE_DIR / "var")))
 PORT = environment.number("PORT", default=0, at_least=0, at_most=65_535)
 
 INSTALLED_APPS = [
@@ -101,8 +101,8 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 globals().update(environment.email(demo=DEMO))
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str(
-    "DEFAULT_FROM_EMAIL", default=f"Headwater <no-reply@{urlsplit(SITE_URL).hostname}>"
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.text(
+    "DEFAULT_FROM_EMAIL", f"Headwater <no-reply@{urlsplit(SITE_URL).hostname}>"
 )
 EMAIL_TIMEOUT = 20
 
@@ -190,3 +190,4 @@ SEGMENT_URLS = {
     "eu": environment.web_address("SEGMENT_EU_URL", default="https://events.eu1.segmentapis.com/v1", secure=True),
 }
 ENCRYPTION_KEYS = environment.encryption_keys()
+DEFAULT_EXCEPTION_REPORTER_FILTER = "integrations.reporting.SecretFilter"
