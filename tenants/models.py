@@ -70,3 +70,8 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.tenant} ({self.role})"
+
+    @property
+    def can_administer(self) -> bool:
+        """For templates: whether to offer what needs the role admin."""
+        return Role(self.role).includes(Role.ADMIN)

@@ -1,0 +1,72 @@
+"""Staff's admin of users, tenants and memberships."""
+
+import pytest
+from django.urls import reverse
+
+from tenants.models import Membership, Tenant, User
+from tests.conftest import PASSWORD
+
+MODELS = ["user", "tenant", "membership"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_admin_lists_and_finds(staff_client, owner, stranger, model):
+    url = reverse(f"admin:tenants_{model}_changelist")
+    assert staff_client.get(url).status_code == 200
+    page = staff_client.get(url, {"q": "acme"}).content.decode()
+    found = {"user": owner.email, "tenant": "Acme", "membership": owner.email}[model]
+    other = {"user": stranger.email, "tenant": ">Other<", "membership": stranger.email}[model]
+    assert found in page
+    assert other not in page
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_admin_opens_each_form(staff_client, owner, model):
+    pk = {"user": owner.pk, "tenant": Tenant.objects.get().pk, "membership": Membership.objects.get().pk}[model]
+    assert staff_client.get(reverse(f"admin:tenants_{model}_change", args=[pk])).status_code == 200
+    assert staff_client.get(reverse(f"admin:tenants_{model}_add")).status_code == 200
+
+
+def test_admin_creates_a_user_with_a_small_address(staff_client):
+    form = {"email": "Ann@Acme.test", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    inline = {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
+    response = staff_client.post(reverse("admin:tenants_user_add"), form | inline)
+    assert response.status_code == 302
+    assert User.objects.get(email="ann@acme.test").check_password(PASSWORD)
+
+
+def test_admin_sets_a_users_password(staff_client, owner):
+    form = {"usable_password": "true", "password1": "staple under bridge", "password2": "staple under bridge"}
+    url = reverse("admin:auth_user_password_change", args=[owner.pk])
+    assert staff_client.get(url).status_code == 200
+    assert staff_client.post(url, form).status_code == 302
+    owner.refresh_from_db()
+    assert owner.check_password("staple under bridge")
+
+
+def test_admin_never_shows_a_password_hash(staff_client, owner):
+    page = staff_client.get(reverse("admin:tenants_user_change", args=[owner.pk])).content.decode()
+    assert owner.password.rsplit("$", 1)[1] not in page
+
+
+def test_admin_deletes_no_tenant(staff_client, tenant):
+    response = staff_client.post(reverse("admin:tenants_tenant_delete", args=[tenant.pk]), {"post": "yes"})
+    assert response.status_code == 403
+    assert Tenant.objects.filter(pk=tenant.pk).exists()
+
+
+def test_admin_leaves_a_slug_as_it_is(staff_client, tenant):
+    form = {"name": "Acme", "slug": "moved", "memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
+    assert staff_client.post(reverse("admin:tenants_tenant_change", args=[tenant.pk]), form).status_code == 302
+    tenant.refresh_from_db()
+    assert tenant.slug == "acme"
+
+
+def test_admin_is_closed_to_members(owner_client):
+    response = owner_client.get(reverse("admin:index"))
+    assert response.status_code == 403
+
+
+def test_admin_logs_in_through_the_rate_limited_page(client, db):
+    response = client.get(reverse("admin:index"), follow=True)
+    assert response.redirect_chain[-1][0] == "/accounts/login/?next=%2Fadmin%2F"
