@@ -55,7 +55,7 @@ class RegionForm(forms.Form):
             (
                 region.value,
                 format_html(
-                    '<span><strong>{}</strong><br><span class="muted">{}</span></span>',
+                    '<span>{}<span class="choice__about">{}</span></span>',
                     region.label,
                     _REGION_MEANS[region],
                 ),

@@ -1,0 +1,50 @@
+"""Putting every stored secret under the newest encryption key, so that an older one can leave the ring."""
+
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from integrations.errors import SecretError
+from integrations.models import WriteKey
+from integrations.secrets import key_id_of, key_ring
+from tenants.scoping import every_tenant
+
+
+@dataclass(slots=True)
+class Rotation:
+    """How many write keys there are of each kind. `unreadable` tells of each why, without anything secret."""
+
+    reencrypted: int = 0
+    current: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+def reencrypt_secrets(*, dry_run: bool = False) -> Rotation:
+    """Re-encrypt what is under an older key, each row in a transaction of its own. A dry run only reads and counts.
+
+    Rows that cannot be read are left as they are. Safe to stop and run again, and beside a running application.
+    """
+    rotation = Rotation()
+    with every_tenant():
+        for row_id in list(WriteKey.objects.order_by("pk").values_list("pk", flat=True)):
+            with transaction.atomic():
+                row = WriteKey.objects.select_for_update().filter(pk=row_id).first()
+                if row is not None:
+                    _reencrypt(row, rotation, dry_run=dry_run)
+    return rotation
+
+
+def _reencrypt(row: WriteKey, rotation: Rotation, *, dry_run: bool) -> None:
+    """The row is sealed anew even when only its fingerprint, which derives from the oldest key, has changed."""
+    before = (key_id_of(bytes(row.ciphertext)), row.fingerprint)
+    try:
+        row.seal(row.unseal())
+    except SecretError as error:
+        rotation.unreadable.append(f"Source {row.source_id}: {error}")
+        return
+    if before == (key_ring().newest_id, row.fingerprint):
+        rotation.current += 1
+        return
+    rotation.reencrypted += 1
+    if not dry_run:
+        row.save(update_fields=["ciphertext", "fingerprint"])
