@@ -39,7 +39,7 @@ def said(response) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
-def text(response) -> str:
+def text(response):
     return response.content.decode()
 
 

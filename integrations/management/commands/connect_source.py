@@ -48,7 +48,7 @@ class Command(BaseCommand):
     def _connect(self, tenant: Tenant, name: str, region: Region, write_key: Secret) -> Source:
         form = NameForm({"name": name})
         if not form.is_valid():
-            raise CommandError(f"--name: {' '.join(form.errors['name'])}")
+            raise CommandError(f"--name: {' '.join(map(str, form.errors['name']))}")
         try:
             return services.connect_source(tenant, name=form.cleaned_data["name"], region=region, write_key=write_key)
         except SourceNameError as error:
