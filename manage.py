@@ -11,8 +11,12 @@ def main() -> None:
         from config.startup import prepare
     except ModuleNotFoundError as error:
         sys.exit(f"{error}: run `make setup`, then .venv/bin/python manage.py.")
-    prepare(sys.argv[1:])
-    execute_from_command_line(sys.argv)
+    try:
+        prepare(sys.argv[1:])
+        execute_from_command_line(sys.argv)
+    except KeyboardInterrupt:
+        # What the shell reports for a program that Ctrl-C ended.
+        sys.exit(130)
 
 
 if __name__ == "__main__":

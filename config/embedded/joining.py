@@ -11,7 +11,7 @@ from typing import Final
 
 from config.embedded.binaries import postgres_folder, valkey_program
 from config.embedded.errors import EmbeddedError
-from config.embedded.keeper import lock_path, published
+from config.embedded.keeper import lock_path, log_path, published
 from config.embedded.locks import FileLock, is_held
 from config.embedded.places import places_of
 from config.embedded.server import last_line
@@ -32,33 +32,45 @@ def join(var: Path, names: Iterable[str]) -> None:
     Raises EmbeddedError with a sentence for a person.
     """
     places_of(var)
-    for name in names:
+    # All are begun before any is waited for.
+    for joining in [_Joining(var, name) for name in names]:
+        os.environ[SETTINGS[joining.name]] = joining.url()
+
+
+class _Joining:
+    """One server on its way from the first lock to its URL."""
+
+    def __init__(self, var: Path, name: str) -> None:
+        self.var = var
+        self.name = name
         # In the foreground, where somebody reads the sentence when a wheel is missing.
         _ = postgres_folder() if name == "postgres" else valkey_program()
-        os.environ[SETTINGS[name]] = _join_one(var, name)
+        self._become_user()
+        self._start_lock = FileLock(lock_path(var, name, "start"))
+        if not self._start_lock.wait(_PATIENCE):
+            raise EmbeddedError(f"Another command has been starting the embedded {name} for too long: try again.")
+        self._keeper = None if is_held(lock_path(var, name, "keeper")) else _start_keeper(var, name)
+
+    def _become_user(self) -> None:
+        membership = FileLock(lock_path(self.var, self.name, "users"))
+        if not membership.wait(_PATIENCE, shared=True):
+            raise EmbeddedError(f"The embedded {self.name} of this checkout is still stopping: try again.")
+        _memberships.append(membership)
+
+    def url(self) -> str:
+        """Wait until the server answers."""
+        try:
+            if self._keeper is not None:
+                _wait_for(self._keeper, self.var, self.name)
+            return _read_url(self.var, self.name)
+        finally:
+            self._start_lock.release()
 
 
-def _join_one(var: Path, name: str) -> str:
-    membership = FileLock(lock_path(var, name, "users"))
-    if not membership.wait(_PATIENCE, shared=True):
-        raise EmbeddedError(f"The embedded {name} of this checkout is still stopping: try again.")
-    _memberships.append(membership)
-    start = FileLock(lock_path(var, name, "start"))
-    if not start.wait(_PATIENCE):
-        raise EmbeddedError(f"Another command has been starting the embedded {name} for too long: try again.")
-    try:
-        if not is_held(lock_path(var, name, "keeper")):
-            _start_keeper(var, name)
-        return _read_url(var, name)
-    finally:
-        start.release()
-
-
-def _start_keeper(var: Path, name: str) -> None:
+def _start_keeper(var: Path, name: str) -> subprocess.Popen[bytes]:
     published(var, name).unlink(missing_ok=True)
-    log = var / "log" / f"{name}.log"
-    with log.open("wb") as output:
-        keeper = subprocess.Popen(
+    with log_path(var, name).open("wb") as output:
+        return subprocess.Popen(
             [sys.executable, "-m", "config.embedded", str(var.resolve()), name],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -67,9 +79,12 @@ def _start_keeper(var: Path, name: str) -> None:
             # Ctrl-C in a terminal is for the command, not for the server that another command may share.
             start_new_session=True,
         )
+
+
+def _wait_for(keeper: subprocess.Popen[bytes], var: Path, name: str) -> None:
     while not published(var, name).exists():
         if keeper.poll() is not None:
-            raise EmbeddedError(last_line(log))
+            raise EmbeddedError(last_line(log_path(var, name)))
         time.sleep(0.02)
     # A child of ours that outlives us: nobody waits for it.
     keeper.returncode = 0
@@ -87,4 +102,4 @@ def _read_url(var: Path, name: str) -> str:
             time.sleep(0.05)
         else:
             return url
-    raise EmbeddedError(f"The embedded {name} does not answer: {var / 'log' / name}.log says more.")
+    raise EmbeddedError(f"The embedded {name} does not answer: {log_path(var, name)} says more.")

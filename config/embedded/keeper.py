@@ -30,6 +30,10 @@ def lock_path(var: Path, name: str, kind: str) -> Path:
     return var / "embedded" / f"{name}.{kind}"
 
 
+def log_path(var: Path, name: str) -> Path:
+    return var / "log" / f"{name}.log"
+
+
 def keep(var: Path, name: str) -> None:
     """Run the server until its last user is gone."""
     alive = FileLock(lock_path(var, name, "keeper"))
@@ -55,7 +59,7 @@ def keep(var: Path, name: str) -> None:
 
 def _server(var: Path, name: str) -> Server:
     places = places_of(var)
-    log = var / "log" / f"{name}.log"
+    log = log_path(var, name)
     if name == "postgres":
         from config.embedded.postgres import Postgres
 

@@ -42,8 +42,8 @@ class Command(BaseCommand):
     def _listen(self) -> socket.socket:
         listener = programs.listen(settings.PORT) if settings.PORT else programs.listen_anywhere()
         if listener is None:
-            taken = f"port {settings.PORT}" if settings.PORT else "every port from 8000 to 8099"
-            raise CommandError(f"{taken} is taken on this machine: choose a free one with PORT=…".capitalize())
+            taken = f"Port {settings.PORT}" if settings.PORT else "Every port from 8000 to 8099"
+            raise CommandError(f"{taken} is taken on this machine: choose a free one with PORT=….")
         return listener
 
     def _run(self, listener: socket.socket, sandbox: int | None, logins: list[DemoLogin]) -> None:
