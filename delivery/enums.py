@@ -45,3 +45,4 @@ class RefusalReason(models.TextChoices):
     NOT_JSON = "not_json", "Cannot be written as JSON"
     NO_IDENTITY = "no_identity", "Nobody to attach it to: no userId"
     MAPPING_FAILED = "mapping_failed", "The mapping raised an error"
+    CAPTURE_FAILED = "capture_failed", "It could not be stored"

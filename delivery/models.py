@@ -97,9 +97,13 @@ class Batch(models.Model):
     tries = models.PositiveIntegerField(default=0, help_text="Attempts that count against the policy: not a 429's.")
     crashes = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(null=True, blank=True)
+    failing_since = models.DateTimeField(
+        null=True, blank=True, help_text="The first failed attempt since it was last held back or let go."
+    )
     first_ambiguous_at = models.DateTimeField(
         null=True, blank=True, help_text="The first attempt that may have reached Segment; inherited by halves."
     )
+    ambiguous_region = models.CharField(max_length=2, blank=True, help_text="The region that it may have reached.")
     parent = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="halves")
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)

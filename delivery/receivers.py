@@ -1,2 +1,36 @@
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from delivery import lanes
+from delivery.outbox import capture_built
+from delivery.wake import wake_after_commit
+from integrations.enums import SourceChange
+from integrations.mappings.registry import REGISTRY, Mapping
+from integrations.models import Source
+from integrations.signals import EmailActivity, source_changed
+
+SENDING_AGAIN = frozenset(
+    {SourceChange.CONNECTED, SourceChange.KEY_REPLACED, SourceChange.REGION_CHANGED, SourceChange.RESUMED}
+)
+"""After these the lane starts afresh. A pause or disconnection needs nothing: the next attempt looks at the source."""
+
+
 def connect() -> None:
     """Subscribe to the domain signals and to changes of sources."""
+    for mapping in REGISTRY:
+        mapping.signal.connect(_capturing(mapping), weak=False, dispatch_uid=f"delivery: {mapping.event}")
+    source_changed.connect(source_has_changed, dispatch_uid="delivery: source changed")
+
+
+def source_has_changed(*, source: Source, change: SourceChange, **_kwargs: Any) -> None:
+    if change in SENDING_AGAIN:
+        lanes.start_afresh(source.pk)
+        wake_after_commit([source])
+
+
+def _capturing(mapping: Mapping) -> Callable[..., None]:
+    def receive(*, activity: EmailActivity, **_kwargs: Any) -> None:
+        capture_built(activity.tenant_id, mapping.event, partial(mapping.build, activity))
+
+    return receive

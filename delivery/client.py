@@ -1,0 +1,108 @@
+"""The HTTP client for Segment: one request in, one Answer out, whatever the other side does."""
+
+import base64
+import ssl
+from functools import cache
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from delivery.deadline import DeadlineBackend, deadline
+from delivery.errors import InsecureUrlError
+from delivery.outcomes import Answer, classify, no_answer
+from integrations.enums import Region
+from integrations.secrets import Secret
+
+DEADLINE_SECONDS: Final = 25.0
+"""For a whole request, connecting included. Under 30 s, so that a worker told to stop can finish what is in flight."""
+
+CONNECT_SECONDS: Final = 5.0
+READ_SECONDS: Final = 20.0
+ANSWER_BYTES: Final = 16_384
+"""So much of an answer is read. Segment's are some 20 bytes long."""
+
+
+class DeadlineTransport(httpx.HTTPTransport):
+    """httpx's own transport, over sockets that keep to a deadline.
+
+    httpx limits each read and has no limit for a request as a whole, and no public way to hand its pool a backend.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(verify=ssl.create_default_context(), trust_env=False, retries=0)
+        self._pool._network_backend = DeadlineBackend()  # noqa: SLF001  # see above; tests/delivery/test_client.py holds it
+
+
+def post_batch(url: str, write_key: Secret, body: bytes, *, number: int = 1) -> Answer:
+    """POST a batch body to a `batch_url`; `number` counts the attempts. Raises nothing for what the other side does.
+
+    No transaction may be open: it would stay open for as long as Segment likes.
+    """
+    if connection.in_atomic_block:
+        raise RuntimeError("A request to Segment was about to be made inside a transaction.")
+    headers = {"Authorization": _basic(write_key), "Content-Type": "application/json"}
+    if number > 1:
+        headers["X-Retry-Count"] = str(number - 1)  # as Segment's own clients say it
+    try:
+        with deadline(DEADLINE_SECONDS), _client().stream("POST", url, content=body, headers=headers) as response:
+            text = _beginning(response)
+    except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+        return no_answer(error)
+    return classify(response.status_code, response.headers, _without(write_key, text), timezone.now())
+
+
+def batch_url(region: Region) -> str:
+    """Raises InsecureUrlError unless it is https or this very machine."""
+    url = settings.SEGMENT_URLS[region.value].rstrip("/") + "/batch"
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        return url
+    raise InsecureUrlError(f"SEGMENT_{region.value.upper()}_URL must be https: it carries write keys.")
+
+
+@cache
+def _client() -> httpx.Client:
+    """One for the process: it is safe for threads, and keeps connections open."""
+    return httpx.Client(
+        transport=DeadlineTransport(),
+        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+        headers={
+            "User-Agent": f"{settings.INTEGRATION_SLUG}/{settings.INTEGRATION_VERSION}",
+            "Accept-Encoding": "identity",
+        },
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def _basic(write_key: Secret) -> str:
+    """Partners must send the key in the header, as user name with an empty password."""
+    return "Basic " + base64.b64encode(f"{write_key.reveal()}:".encode()).decode()
+
+
+def _beginning(response: httpx.Response) -> str:
+    received = b""
+    for chunk in response.iter_raw():
+        received += chunk
+        if len(received) >= ANSWER_BYTES:
+            break
+    return received[:ANSWER_BYTES].decode(errors="replace")
+
+
+def _without(write_key: Secret, text: str) -> str:
+    """An answer may quote the request; the log must not."""
+    return text.replace(write_key.reveal(), "********").replace(_basic(write_key).removeprefix("Basic "), "********")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,138 @@
+"""Capturing: a call becomes one Event and one Pending row for each source of the tenant, in the caller's transaction.
+
+Nothing here breaks the caller. What cannot be captured leaves a Refusal that says why; a database error of ours rolls
+back to our own savepoint and no further.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+from django.db import transaction
+
+from delivery import refusals, storing
+from delivery.enums import RefusalReason
+from delivery.errors import CaptureRefusedError, describe
+from delivery.models import Refusal
+from delivery.preparing import Prepared, Rejected, prepare
+from delivery.wake import wake_after_commit
+from integrations.enums import CAPTURING_STATES
+from integrations.models import Source
+from integrations.queries import capturing_sources
+from integrations.spec.calls import Call
+
+CALLS_PER_STATEMENT: Final = 2_000
+"""Keeps the parameters of one insert to a few megabytes at 450 bytes an event, and to 64 MB at worst."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Captured:
+    """What became of the calls: the events made, one for each source, and the refusals, likewise.
+
+    `duplicates` counts calls that came with a messageId of their own that the source has had before.
+    """
+
+    event_ids: list[int] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    duplicates: int = 0
+
+    def add(self, other: "Captured") -> None:
+        self.event_ids += other.event_ids
+        self.refused += other.refused
+        self.duplicates += other.duplicates
+
+
+def capture(tenant_id: int, call: Call, *, sources: Sequence[Source] | None = None, strict: bool = False) -> Captured:
+    """Capture one call for the tenant's capturing sources, or for those given.
+
+    Inside a transaction the rows commit with it, outside in one of their own. Raises nothing, unless `strict`: then
+    CaptureRefusedError when the call is refused (letting it roll back the transaction takes the refusal along).
+    """
+    captured = capture_many(tenant_id, [call], sources=sources)
+    if strict and captured.refused:
+        raise CaptureRefusedError(captured.refused)
+    return captured
+
+
+def capture_many(tenant_id: int, calls: Iterable[Call], *, sources: Sequence[Source] | None = None) -> Captured:
+    """As `capture`, for any number of calls: one statement for each 2,000 of them."""
+    captured = Captured()
+    remaining = iter(calls)
+    while chunk := list(islice(remaining, CALLS_PER_STATEMENT)):
+        captured.add(_guarded(tenant_id, chunk, sources))
+    return captured
+
+
+def capture_built(tenant_id: int, name: str, build: Callable[[], Call]) -> Captured:
+    """Capture what `build` returns; `name` is the event's, for the refusal when `build` raises."""
+    try:
+        call = build()
+    except Exception as error:  # noqa: BLE001  # a product's mapping may raise anything, and its transaction must live
+        log.error("The mapping of %s failed: %s.", name, describe(error), extra={"tenant_id": tenant_id})  # noqa: TRY400  # a traceback could quote the payload
+        failed = Rejected({"event": name}, RefusalReason.MAPPING_FAILED)
+        return _refused(tenant_id, [failed], None)
+    return capture(tenant_id, call)
+
+
+def _guarded(tenant_id: int, calls: list[Call], sources: Sequence[Source] | None) -> Captured:
+    try:
+        with transaction.atomic():
+            return _capture(tenant_id, calls, sources)
+    except Exception as error:  # noqa: BLE001  # the caller's own write goes on; what we could not do is told below
+        log.error("Capturing failed: %s.", describe(error), extra={"tenant_id": tenant_id})  # noqa: TRY400  # a traceback could quote the payload
+    return _refused(tenant_id, [Rejected(call, RefusalReason.CAPTURE_FAILED) for call in calls], sources)
+
+
+def _capture(tenant_id: int, calls: list[Call], sources: Sequence[Source] | None) -> Captured:
+    wanting = _wanting(tenant_id, sources)
+    if not wanting:
+        return Captured()
+    prepared, rejected = _sorted_out(calls)
+    stored = storing.store(wanting, prepared)
+    if stored:
+        wake_after_commit(wanting)
+    return Captured(stored, refusals.record(wanting, rejected), len(prepared) * len(wanting) - len(stored))
+
+
+def _refused(tenant_id: int, rejected: list[Rejected], sources: Sequence[Source] | None) -> Captured:
+    """Record refusals in a savepoint of their own; if not even that is possible, the log has it."""
+    try:
+        with transaction.atomic():
+            return Captured(refused=refusals.record(_wanting(tenant_id, sources), rejected))
+    except Exception as error:  # noqa: BLE001  # see _guarded
+        log.critical("%d refusals could not be stored: %s.", len(rejected), describe(error))
+        return Captured(refused=[refusals.unsaved(tenant_id, each) for each in rejected])
+
+
+def _wanting(tenant_id: int, sources: Sequence[Source] | None) -> list[Source]:
+    if sources is None:
+        return capturing_sources(tenant_id)
+    foreign = [source.pk for source in sources if source.tenant_id != tenant_id]
+    if foreign:
+        raise ValueError(f"Sources {foreign} are not tenant {tenant_id}'s.")
+    return [source for source in sources if source.state in CAPTURING_STATES]
+
+
+def _sorted_out(calls: Iterable[Any]) -> tuple[list[Prepared], list[Rejected]]:
+    prepared: list[Prepared] = []
+    rejected: list[Rejected] = []
+    for result in _prepared(calls):
+        if isinstance(result, Prepared):
+            prepared.append(result)
+        else:
+            rejected.append(result)
+    return prepared, rejected
+
+
+def _prepared(calls: Iterable[Any]) -> Iterator[Prepared | Rejected]:
+    """One call that no code expected must not take its neighbours along."""
+    for call in calls:
+        try:
+            yield prepare(call)
+        except Exception as error:  # noqa: BLE001  # see above
+            log.error("Preparing a call failed: %s.", describe(error))  # noqa: TRY400  # a traceback could quote the payload
+            yield Rejected(call, RefusalReason.CAPTURE_FAILED)

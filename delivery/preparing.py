@@ -1,0 +1,103 @@
+"""What is done to a call before it is stored: completed, encoded once, linted, and read for the columns of the log."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from delivery.encoding import MESSAGE_ID_BYTES, encode, storable
+from delivery.enums import RefusalReason
+from delivery.errors import NotJsonError
+from integrations.envelope import complete
+from integrations.spec.calls import Call
+from integrations.spec.findings import Finding, Severity
+from integrations.spec.linter import lint
+
+COLUMN_CHARACTERS: Final = 500
+"""Of a name or an id in the log's columns: an index row of PostgreSQL holds 2,704 bytes. The payload has them whole."""
+
+REASONS: Final = {
+    "too_large": RefusalReason.TOO_LARGE,
+    "no_identity": RefusalReason.NO_IDENTITY,
+    "not_an_object": RefusalReason.NOT_JSON,
+    "not_json": RefusalReason.NOT_JSON,
+    "key_not_string": RefusalReason.NOT_JSON,
+    "value_not_json": RefusalReason.NOT_JSON,
+    "too_deep": RefusalReason.NOT_JSON,
+}
+"""Which findings are a reason of their own; any other error breaks the Spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that may be captured: its JSON without messageId, and the columns."""
+
+    encoded: bytes
+    client_id: str
+    type: str
+    name: str
+    user_id: str
+    occurred_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A call that may not, why, and what the linter found."""
+
+    call: Any
+    reason: RefusalReason
+    findings: list[Finding] = field(default_factory=list)
+
+
+def prepare(call: Any) -> Prepared | Rejected:
+    if not isinstance(call, dict):
+        return _rejected(call, _errors(lint(call)))
+    completed = complete(call)
+    try:
+        encoded = encode({name: value for name, value in completed.items() if name != "messageId"})
+    except NotJsonError as error:
+        return _rejected(call, [*_errors(lint(completed)), _not_json(error)])
+    errors = _errors(lint(completed, size=len(encoded) + MESSAGE_ID_BYTES))
+    return _rejected(call, errors) if errors else _read(completed, encoded)
+
+
+def name_of(call: Call) -> str:
+    """The event of a track, the name of a page or screen, else empty."""
+    return storable(call.get("event") or call.get("name"), COLUMN_CHARACTERS)
+
+
+def person_of(call: Call) -> str:
+    return storable(call.get("userId") or call.get("anonymousId"), COLUMN_CHARACTERS)
+
+
+def _read(call: Call, encoded: bytes) -> Prepared:
+    return Prepared(
+        encoded=encoded,
+        client_id=call.get("messageId") or "",
+        type=call["type"],
+        name=name_of(call),
+        user_id=person_of(call),
+        occurred_at=_moment(call["timestamp"]),
+    )
+
+
+def _moment(timestamp: Any) -> datetime | None:
+    """None for what Python's calendar does not have, like a leap second: the column then gets the time of capture."""
+    try:
+        moment = timestamp if isinstance(timestamp, datetime) else datetime.fromisoformat(timestamp)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _errors(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.severity == Severity.ERROR]
+
+
+def _not_json(error: NotJsonError) -> Finding:
+    text = f"The call cannot be written as JSON: {error}."
+    return Finding(Severity.ERROR, "not_json", "", text, "Send texts, numbers, booleans, lists and objects.")
+
+
+def _rejected(call: Any, findings: list[Finding]) -> Rejected:
+    reasons = [REASONS[finding.code] for finding in findings if finding.code in REASONS]
+    return Rejected(call, reasons[0] if reasons else RefusalReason.SPEC, findings)

@@ -1,0 +1,112 @@
+"""The order of a send: body, permit, attempt row and commit, request with no transaction open, record."""
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from delivery import client, lanes, limiter, recording
+from delivery.batching import Parcel
+from delivery.bodies import body
+from delivery.lanes import LEASE_SECONDS, Lease
+from delivery.outcomes import Answer
+from delivery.recording import Sent
+from integrations.queries import SendingCredentials
+
+RECORD_TRIES: Final = 3
+
+log = logging.getLogger(__name__)
+
+
+def send(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> bool:
+    """Make one attempt to send the parcel. False when none was begun: the lane must wait, or is another's by now."""
+    url = client.batch_url(credentials.region)
+    content = body(parcel.payloads, datetime.now(UTC))
+    wait = limiter.permit(credentials.rate_key)
+    if wait > limiter.patience():
+        lanes.wait(lease.source_id, wait)
+        return False
+    time.sleep(wait)
+    sent = begin(lease, parcel, credentials)
+    if sent is None:
+        return False
+    answer = client.post_batch(url, credentials.write_key, content, number=parcel.batch.attempts_made)
+    _record(sent, answer)
+    return True
+
+
+CHECK_SOURCE: Final = """
+SELECT 1 FROM integrations_source WHERE id = %s AND state = 'connected' AND version = %s FOR SHARE
+"""
+
+CHECK_LANE: Final = """
+UPDATE delivery_lane SET leased_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE source_id = %(source)s AND lease_token = %(token)s AND leased_until > clock_timestamp() AND hold = ''
+    AND (not_before IS NULL OR not_before <= clock_timestamp())
+    AND NOT EXISTS (SELECT 1 FROM delivery_ratehold WHERE key_id = %(key)s AND until > clock_timestamp())
+"""
+
+BEGIN: Final = """
+WITH claimed AS (
+    UPDATE delivery_batch SET attempts_made = attempts_made + 1
+    WHERE id = %(batch)s AND state = 'open' AND attempts_made = %(made)s RETURNING id, source_id, attempts_made
+)
+INSERT INTO delivery_attempt (
+    batch_id, source_id, number, region, source_version, lease_token, started_at, outcome, ambiguous, answer
+)
+SELECT id, source_id, attempts_made, %(region)s, %(version)s, %(token)s, clock_timestamp(), 'unknown', true, ''
+FROM claimed RETURNING id
+"""
+
+
+def begin(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> Sent | None:
+    """Write the attempt down and commit, unless the source, the lane or the batch has changed.
+
+    The source's row stays locked until the commit: a pause, a new key, a region switch or a deletion comes either
+    before, and no attempt is begun, or after.
+    """
+    values: dict[str, Any] = {
+        "source": lease.source_id, "token": lease.token, "seconds": LEASE_SECONDS, "key": credentials.rate_key,
+        "batch": parcel.batch.pk, "made": parcel.batch.attempts_made,
+        "region": credentials.region.value, "version": credentials.version,
+    }  # fmt: skip
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(CHECK_SOURCE, [lease.source_id, credentials.version])
+        if cursor.fetchone() is None:
+            return None
+        cursor.execute(CHECK_LANE, values)
+        if cursor.rowcount == 0:
+            _wait_for_key(cursor, values)
+            return None
+        cursor.execute(BEGIN, values)
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    parcel.batch.attempts_made += 1
+    return Sent(row[0], parcel, credentials)
+
+
+def _wait_for_key(cursor: Any, values: dict[str, Any]) -> None:
+    """If Segment has asked for a pause of this key, let the lane sleep through it."""
+    cursor.execute(
+        "UPDATE delivery_lane SET not_before = greatest(not_before, hold.until) FROM delivery_ratehold AS hold"
+        " WHERE source_id = %(source)s AND lease_token = %(token)s AND hold.key_id = %(key)s"
+        " AND hold.until > clock_timestamp()",
+        values,
+    )
+
+
+def _record(sent: Sent, answer: Answer) -> None:
+    """An answer is too precious to lose to a restart of the database: without it the batch counts as unknown."""
+    for further in reversed(range(RECORD_TRIES)):
+        try:
+            return recording.record(sent, answer)
+        except (OperationalError, InterfaceError):
+            if not further:
+                raise
+            log.warning("The answer could not be recorded; trying again.", extra=sent.logged)
+            connection.close()
+            time.sleep(0.5)
+    return None

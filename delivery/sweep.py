@@ -1,0 +1,73 @@
+"""Finding the lanes that have something to send and nobody at work on them.
+
+Whatever hint was lost, a lane is found here about a second later. Doing it twice, or late, changes nothing.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from django.db import connection
+from redis import Redis
+
+from delivery.errors import RedisUnavailableError
+from delivery.redis_link import ask
+from delivery.wake import hint
+
+QUEUED_TURNS: Final = 200
+"""With so many hints waiting in a region's queue, the workers have enough of them: no more are added."""
+
+log = logging.getLogger(__name__)
+
+DUE: Final = """
+SELECT source.id, source.region, coalesce(lane.failures, 0) > 0
+FROM integrations_source AS source LEFT JOIN delivery_lane AS lane ON lane.source_id = source.id
+WHERE source.state = 'connected' AND (%(every)s OR source.id = ANY(%(ids)s))
+    AND coalesce(lane.hold, '') = ''
+    AND (lane.leased_until IS NULL OR lane.leased_until < clock_timestamp())
+    AND (lane.not_before IS NULL OR lane.not_before <= clock_timestamp())
+    AND (
+        EXISTS (SELECT 1 FROM delivery_pending WHERE source_id = source.id)
+        OR EXISTS (
+            SELECT 1 FROM delivery_batch WHERE source_id = source.id AND state = 'open'
+                AND (not_before IS NULL OR not_before <= clock_timestamp())
+        )
+    )
+ORDER BY source.id
+"""
+
+
+def due(source_ids: Sequence[int] | None = None) -> list[tuple[int, str, bool]]:
+    """Id, region and whether it failed last, of each lane that could be worked on now; of all when no ids are given."""
+    with connection.cursor() as cursor:
+        cursor.execute(DUE, {"every": source_ids is None, "ids": list(source_ids or [])})
+        return [(source_id, region, failed) for source_id, region, failed in cursor.fetchall()]
+
+
+def sweep() -> int:
+    """Send a hint for each lane that is due; returns how many there are.
+
+    A lane that failed last gets a hint of its own: its request may hang, and must not keep others waiting behind it.
+    """
+    lanes = due()
+    healthy: defaultdict[str, list[int]] = defaultdict(list)
+    for source_id, region, failed in lanes:
+        if failed and _has_room(region):
+            hint([source_id], region)
+        elif not failed:
+            healthy[region].append(source_id)
+    for region, source_ids in healthy.items():
+        if _has_room(region):
+            hint(source_ids, region)
+    return len(lanes)
+
+
+def _has_room(region: str) -> bool:
+    def length(redis: Redis) -> int:
+        return int(redis.llen(region))
+
+    try:
+        return ask(length) < QUEUED_TURNS
+    except RedisUnavailableError:
+        return False

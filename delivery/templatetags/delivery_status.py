@@ -1,0 +1,12 @@
+from django import template
+
+from delivery import queries
+from integrations.models import Source
+
+register = template.Library()
+
+
+@register.simple_tag
+def delivery_status(source: Source) -> queries.SourceStatus:
+    """For pages of other apps, which include `delivery/source_state.html` and know nothing of delivery."""
+    return queries.status_of(source)

@@ -1,0 +1,79 @@
+"""Telling the workers that a lane has something to send: a hint, which may be lost or come twice.
+
+The database is the truth, and the sweep finds what no hint told of. A flag of one second per lane keeps a thousand
+captures from sending a thousand hints; a turn takes the flag away before it reads, so a capture that finds the flag
+set is always read by a turn that has not read yet.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Final
+
+from celery import current_app
+from django.db import transaction
+from redis import Redis
+
+from delivery.errors import RedisUnavailableError, describe
+from delivery.redis_link import ask, leave_alone
+from integrations.enums import SourceState
+from integrations.models import Source
+
+TURN: Final = "delivery.tasks.turn"
+FLAG_SECONDS: Final = 1
+LANES_PER_TURN: Final = 50
+
+log = logging.getLogger(__name__)
+
+
+def wake_after_commit(sources: Iterable[Source]) -> None:
+    """Wake the connected ones once the transaction that is open now has committed."""
+    by_region: defaultdict[str, list[int]] = defaultdict(list)
+    for source in sources:
+        if source.state == SourceState.CONNECTED:
+            by_region[source.region].append(source.pk)
+    for region, source_ids in by_region.items():
+        transaction.on_commit(partial(wake, source_ids, region), robust=True)
+
+
+def wake(source_ids: Sequence[int], region: str) -> None:
+    """Send a hint for those of the lanes that have none under way. Never raises, never waits long."""
+    try:
+        fresh = ask(partial(_set_flags, source_ids))
+    except RedisUnavailableError:
+        log.warning("Redis does not answer: the sweep will wake the lanes.", extra={"source_ids": list(source_ids)})
+        return
+    hint(fresh, region)
+
+
+def hint(source_ids: Sequence[int], region: str) -> None:
+    """Send the hints, flag or no flag. Never raises."""
+    for start in range(0, len(source_ids), LANES_PER_TURN):
+        some = list(source_ids[start : start + LANES_PER_TURN])
+        try:
+            current_app.send_task(TURN, [some], queue=region, retry=False, ignore_result=True)
+        except Exception as error:  # noqa: BLE001  # whatever a broken broker raises: the caller's work is done and stays so
+            leave_alone()
+            log.warning("A wake-up hint was not sent: %s.", describe(error), extra={"source_ids": some})
+            return
+
+
+def clear_flags(source_ids: Sequence[int]) -> None:
+    """Let the next capture send a hint again: to be called before a turn reads anything."""
+    try:
+        ask(lambda redis: redis.delete(*map(_flag, source_ids)))
+    except RedisUnavailableError:
+        log.warning("Redis does not answer: wake-up flags run out by themselves.")
+
+
+def _set_flags(source_ids: Sequence[int], redis: Redis) -> list[int]:
+    """Those that had no flag, and now have one."""
+    pipeline = redis.pipeline(transaction=False)
+    for source_id in source_ids:
+        pipeline.set(_flag(source_id), 1, nx=True, ex=FLAG_SECONDS)
+    return [source_id for source_id, fresh in zip(source_ids, pipeline.execute(), strict=True) if fresh]
+
+
+def _flag(source_id: int) -> str:
+    return f"headwater:wake:{source_id}"

@@ -1,0 +1,25 @@
+import pytest
+
+from delivery import redis_link
+from delivery.redis_link import ask
+from integrations.spec.calls import track
+from tenants.scoping import every_tenant
+
+
+@pytest.fixture(autouse=True)
+def empty_redis():
+    """No flag, rate or queue of another test."""
+    redis_link.try_again()
+    ask(lambda redis: redis.flushdb())
+
+
+@pytest.fixture
+def everything():
+    """For assertions about rows of any tenant."""
+    with every_tenant():
+        yield
+
+
+@pytest.fixture
+def call():
+    return track(event="Email Opened", user_id="u-1", properties={"email_id": "e-1"})
