@@ -97,7 +97,8 @@ def _group(region: str, key: str, counts: KeyCounts, entries: list[Entry], view:
 def _counts(counts: KeyCounts) -> str:
     numbers: Iterable[tuple[str, int]] = [(state.value, counts.states[state]) for state in State]
     shown = [f'<span class="state {name}">{number} {name}</span>' for name, number in numbers if number]
-    return " ".join(shown) + f' <span class="muted">in {counts.requests} requests</span>'
+    requests = "1 request" if counts.requests == 1 else f"{counts.requests} requests"
+    return " ".join(shown) + f' <span class="muted">in {requests}</span>'
 
 
 def _row(entry: Entry, view: View) -> str:

@@ -1,0 +1,238 @@
+"""Staff's view of delivery: what was captured, what carried it, what Segment answered. Nothing here can be changed."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from delivery import (
+    admin_lanes,  # noqa: F401 -- registers
+    admin_search,
+)
+from delivery.admin_columns import OfSource
+from delivery.admin_journey import attempt_step, journey, rows, seconds
+from delivery.admin_states import COLOURS, STATE_LABELS, AnswerFilter, EventStateFilter, with_state
+from delivery.models import Attempt, Batch, Event, Refusal
+from integrations.admin import SOURCE_CARDS
+from integrations.models import Source
+from integrations.staff_admin import (
+    NOTHING,
+    WithinFilter,
+    at,
+    badge,
+    link,
+    list_link,
+    related,
+    table_card,
+    text_card,
+)
+
+EVENTS_ON_A_PAGE: Final = 100
+
+
+@admin.register(Event)
+class EventAdmin(OfSource):
+    time_field = "captured_at"
+    list_display = ("title", "user_id", "tenant_link", "source_link", "state_badge", "captured")
+    list_filter = (EventStateFilter, "type", "source__region", WithinFilter)
+    list_select_related = ("source__tenant",)
+    search_fields = ("message_id",)
+    search_help_text = (
+        "messageId, userId, tenant (name or slug), or the beginning of an event name (in the newest 100,000 events)"
+    )
+    fields = (("message_id", "type"), ("name", "user_id"), ("tenant_link", "source_link", "region_name"),
+              ("captured", "occurred", "bytes"))  # fmt: skip
+    readonly_fields = ("tenant_link", "source_link", "region_name", "captured", "occurred")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        return with_state(super().get_queryset(request).select_related("source__tenant"))
+
+    def search_condition(self, term: str) -> Q:
+        return admin_search.event_condition(term)
+
+    @display(description="event")
+    def title(self, event: Event) -> str:
+        return str(event)
+
+    @display(description="state")
+    def state_badge(self, event: Any) -> str:
+        return badge(STATE_LABELS.get(event.state, "Unknown"), COLOURS.get(event.state, ""))
+
+    @display(description="captured (UTC)")
+    def captured(self, event: Event) -> str:
+        return at(event.captured_at)
+
+    @display(description="timestamp (UTC)")
+    def occurred(self, event: Event) -> str:
+        return at(event.occurred_at)
+
+    def cards_before(self, request: HttpRequest, obj: Any) -> Iterable[dict[str, Any]]:
+        return [table_card("Journey", ["Time (UTC)", "What", "Detail"], rows(journey(obj)))]
+
+    def cards_after(self, request: HttpRequest, obj: Any) -> Iterable[dict[str, Any]]:
+        return [text_card("The call as it is sent (sentAt is added with each request)", pretty(obj.payload))]
+
+
+@admin.register(Batch)
+class BatchAdmin(OfSource):
+    time_field = "created_at"
+    list_display = (
+        "__str__",
+        "tenant_link",
+        "source_link",
+        "state_badge",
+        "event_count",
+        "bytes",
+        "attempts_made",
+        "created",
+    )
+    list_filter = ("state", "source__region", WithinFilter)
+    list_select_related = ("source__tenant",)
+    search_fields = ("id",)
+    search_help_text = "messageId or userId of an event in it, beginning of an event name, tenant, batch number"
+    fields = (("tenant_link", "source_link", "region_name"), ("state", "reason"), ("event_count", "bytes"),
+              ("attempts_made", "tries", "crashes"), ("created", "closed", "not_before", "first_ambiguous_at"),
+              "parent_link")  # fmt: skip
+    readonly_fields = ("tenant_link", "source_link", "region_name", "created", "closed", "parent_link")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
+        batches: QuerySet[Batch] = super().get_queryset(request)
+        return batches.select_related("source__tenant").defer("event_ids")
+
+    def search_condition(self, term: str) -> Q:
+        return admin_search.batch_condition(term)
+
+    @display(description="state")
+    def state_badge(self, batch: Batch) -> str:
+        return badge(batch.get_state_display(), COLOURS.get(batch.state, ""))
+
+    @display(description="created (UTC)")
+    def created(self, batch: Batch) -> str:
+        return at(batch.created_at)
+
+    @display(description="closed (UTC)")
+    def closed(self, batch: Batch) -> str:
+        return at(batch.closed_at)
+
+    @display(description="half of")
+    def parent_link(self, batch: Batch) -> str:
+        return link(Batch(pk=batch.parent_id)) if batch.parent_id else NOTHING
+
+    def cards_after(self, request: HttpRequest, obj: Any) -> Iterable[dict[str, Any]]:
+        attempts = obj.attempts.order_by("number")
+        yield table_card(
+            "Requests", ["Time (UTC)", "Outcome", "Answer"], rows([attempt_step(each) for each in attempts])
+        )
+        if halves := list(obj.halves.order_by("id").defer("event_ids")):
+            yield table_card("Halves", ["Batch", "State"], [[link(half), self.state_badge(half)] for half in halves])
+        yield self._events_card(obj, request.GET.get("events", ""))
+
+    def _events_card(self, batch: Batch, asked: str) -> dict[str, Any]:
+        """One page of its events, `?events=2` the second."""
+        pages = max(1, -(-len(batch.event_ids) // EVENTS_ON_A_PAGE))
+        page = min(max(int(asked), 1), pages) if asked.isdecimal() else 1
+        ids = batch.event_ids[(page - 1) * EVENTS_ON_A_PAGE : page * EVENTS_ON_A_PAGE]
+        events = Event.objects.filter(pk__in=ids).order_by("pk").defer("payload")
+        table = [
+            [link(event), event.user_id or NOTHING, str(event.message_id), at(event.captured_at)] for event in events
+        ]
+        first = (page - 1) * EVENTS_ON_A_PAGE + 1
+        title = f"Events {first} to {first + len(ids) - 1} of {batch.event_count}"
+        card = table_card(title, ["Event", "userId", "messageId", "Captured (UTC)"], table)
+        return card | {"page": page, "pages": range(1, pages + 1)}
+
+
+@admin.register(Attempt)
+class AttemptAdmin(OfSource):
+    time_field = "started_at"
+    list_display = (
+        "__str__",
+        "tenant_link",
+        "source_link",
+        "region",
+        "outcome_badge",
+        "status_code",
+        "started",
+        "took",
+    )
+    list_filter = ("outcome", AnswerFilter, "region", "ambiguous", WithinFilter)
+    list_select_related = ("source__tenant",)
+    search_fields = ("id",)
+    search_help_text = "messageId or userId of an event it carried, beginning of an event name, tenant, batch number"
+    fields = (("batch_link", "number"), ("tenant_link", "source_link", "region"), ("outcome", "ambiguous"),
+              ("started", "took", "retry_after"), ("status_code", "answer"), "source_version")  # fmt: skip
+    readonly_fields = ("batch_link", "tenant_link", "source_link", "started", "took")
+
+    def search_condition(self, term: str) -> Q:
+        return admin_search.attempt_condition(term)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        attempts: QuerySet[Attempt] = super().get_queryset(request)
+        return attempts.select_related("source__tenant")
+
+    @display(description="batch")
+    def batch_link(self, attempt: Attempt) -> str:
+        return link(Batch(pk=attempt.batch_id))
+
+    @display(description="outcome")
+    def outcome_badge(self, attempt: Attempt) -> str:
+        return badge(attempt.get_outcome_display(), COLOURS.get(attempt.outcome, "success"))
+
+    @display(description="started (UTC)")
+    def started(self, attempt: Attempt) -> str:
+        return at(attempt.started_at)
+
+    @display(description="took")
+    def took(self, attempt: Attempt) -> str:
+        return seconds(attempt.started_at, attempt.finished_at) or NOTHING
+
+
+@admin.register(Refusal)
+class RefusalAdmin(OfSource):
+    time_field = "refused_at"
+    list_display = ("__str__", "user_id", "tenant_link", "source_link", "reason", "refused")
+    list_filter = ("reason", "source__region", WithinFilter)
+    list_select_related = ("tenant", "source")
+    search_fields = ("user_id",)
+    search_help_text = "userId, beginning of an event name, tenant, or text of the call (a messageId)"
+    fields = (("reason", "refused"), ("type", "name", "user_id"), ("tenant_link", "source_link"))
+    readonly_fields = ("refused", "tenant_link", "source_link")
+
+    def search_condition(self, term: str) -> Q:
+        return admin_search.refusal_condition(term)
+
+    @display(description="tenant")
+    def tenant_link(self, obj: Any) -> str:
+        return link(obj.tenant)
+
+    @display(description="refused (UTC)")
+    def refused(self, refusal: Refusal) -> str:
+        return at(refusal.refused_at)
+
+    def cards_after(self, request: HttpRequest, obj: Any) -> Iterable[dict[str, Any]]:
+        names = ("severity", "code", "path", "message", "remedy")
+        findings = [[finding.get(name) or NOTHING for name in names] for finding in obj.findings]
+        yield table_card("Findings", [name.capitalize() for name in names], findings)
+        yield text_card("The call, its first 2,000 characters", pretty(obj.excerpt))
+
+
+def pretty(text: str) -> str:
+    """Indented when it is JSON; an excerpt that was cut is shown as it is."""
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text
+
+
+def delivery_card(source: Source) -> dict[str, Any]:
+    lane = related(source, "lane")
+    lists = {"Events": Event, "Batches": Batch, "Requests": Attempt, "Refusals": Refusal}
+    links = [list_link(model, title, source__id__exact=source.pk) for title, model in lists.items()]
+    return table_card("Delivery", ["Lane", *lists], [[link(lane, "Lane") if lane else NOTHING, *links]])
+
+
+SOURCE_CARDS.append(delivery_card)

@@ -1,0 +1,88 @@
+"""Staff's view of what holds delivery back."""
+
+from typing import Final
+
+from django.contrib import admin
+from django.db.models import Q
+from django.utils import timezone
+from unfold.decorators import display
+
+from delivery import admin_search
+from delivery.admin_columns import OfSource
+from delivery.admin_states import COLOURS
+from delivery.models import Lane, Pending, RateHold
+from integrations.staff_admin import NOTHING, StaffAdmin, at, badge
+
+MOST_WAITING: Final = 10_000
+"""Counted no further."""
+
+
+@admin.register(Lane)
+class LaneAdmin(OfSource):
+    time_field = "last_accepted_at"
+    ordering = ("source_id",)
+    list_display = ("source_name", "tenant_link", "region_name", "hold_badge", "failures", "pause", "last_accepted")
+    list_filter = ("hold", "source__region")
+    list_select_related = ("source__tenant",)
+    search_fields = ("source",)
+    search_help_text = "Name of the source, tenant (name or slug)"
+    fields = (
+        ("source_link", "tenant_link", "region_name"),
+        ("hold", "hold_reason", "held_at"),
+        "waiting",
+        ("failures", "lone_rejections"),
+        ("pause", "leased_until"),
+        ("accepted_version", "last_accepted"),
+    )
+    readonly_fields = ("source_link", "tenant_link", "region_name", "waiting", "pause", "last_accepted")
+
+    def search_condition(self, term: str) -> Q:
+        return admin_search.source_condition(term)
+
+    @display(description="lane of")
+    def source_name(self, lane: Lane) -> str:
+        return lane.source.name
+
+    @display(description="hold")
+    def hold_badge(self, lane: Lane) -> str:
+        return badge(lane.get_hold_display(), COLOURS[lane.hold]) if lane.hold else NOTHING
+
+    @display(description="not before (UTC)")
+    def pause(self, lane: Lane) -> str:
+        return at(lane.not_before)
+
+    @display(description="last accepted (UTC)")
+    def last_accepted(self, lane: Lane) -> str:
+        return at(lane.last_accepted_at)
+
+    @display(description="waiting")
+    def waiting(self, lane: Lane) -> str:
+        waiting = Pending.objects.filter(source_id=lane.pk)[: MOST_WAITING + 1].count()
+        return f"more than {MOST_WAITING:,}" if waiting > MOST_WAITING else f"{waiting:,}"
+
+
+@admin.register(RateHold)
+class RateHoldAdmin(StaffAdmin):
+    """Named by the HMAC of write key and region, which tells neither."""
+
+    ordering = ("-until",)
+    list_display = ("key", "until_time", "state_badge")
+    search_fields = ("key_id",)
+    search_help_text = "Beginning of the key's HMAC"
+    fields = ("key", "until_time")
+    readonly_fields = fields
+
+    def search_condition(self, term: str) -> Q:
+        return Q(key_id__startswith=term.rstrip("…"))
+
+    @display(description="key (HMAC)")
+    def key(self, hold: RateHold) -> str:
+        return f"{hold.key_id[:16]}…"
+
+    @display(description="until (UTC)")
+    def until_time(self, hold: RateHold) -> str:
+        return at(hold.until)
+
+    @display(description="state")
+    def state_badge(self, hold: RateHold) -> str:
+        return badge("Holds", "warning") if hold.until > timezone.now() else badge("Over")

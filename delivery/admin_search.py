@@ -1,0 +1,74 @@
+"""What staff's search boxes find: by an index each, so that a log of millions answers at once.
+
+Event names have no index; they are looked for among the newest events only.
+"""
+
+import re
+import uuid
+from typing import Final
+
+from django.db.models import Q
+
+from delivery.models import Batch, Event
+from integrations.models import Source
+from integrations.staff_admin import tenants_named
+
+NEWEST_EVENTS: Final = 100_000
+"""How far back an event name is looked for."""
+MOST_EVENTS: Final = 1_000
+"""So many of the events found, the newest, lead to their batches and attempts."""
+
+
+def event_condition(term: str) -> Q:
+    """By messageId, userId (both exact), tenant, or the beginning of an event's name."""
+    condition = _own_condition(term) | Q(source_id__in=_sources_of(term))
+    return condition | Q(id__gt=_newest_event_id() - NEWEST_EVENTS, name__istartswith=term)
+
+
+def batch_condition(term: str) -> Q:
+    """The batches of the events that `event_condition` finds, of a tenant's sources, or with this number."""
+    return _batches_of_events(term) | Q(source_id__in=_sources_of(term)) | _number("id", term)
+
+
+def attempt_condition(term: str) -> Q:
+    batches = Batch.objects.filter(_batches_of_events(term)).order_by("-id").values_list("id", flat=True)[:MOST_EVENTS]
+    return Q(batch_id__in=list(batches)) | Q(source_id__in=_sources_of(term)) | _number("batch_id", term)
+
+
+def refusal_condition(term: str) -> Q:
+    """Refusals are few and expire: their columns are simply compared."""
+    return (
+        Q(user_id=term) | Q(name__istartswith=term) | Q(tenant_id__in=tenants_named(term)) | Q(excerpt__contains=term)
+    )
+
+
+def source_condition(term: str) -> Q:
+    """For rows that hang on a source: its tenant or its name."""
+    return Q(source_id__in=_sources_of(term)) | Q(source__name__icontains=term)
+
+
+def _own_condition(term: str) -> Q:
+    condition = Q(user_id=term)
+    try:
+        return condition | Q(message_id=uuid.UUID(term))
+    except ValueError:
+        return condition
+
+
+def _batches_of_events(term: str) -> Q:
+    condition = _own_condition(term) | Q(id__gt=_newest_event_id() - NEWEST_EVENTS, name__istartswith=term)
+    ids = list(Event.objects.filter(condition).order_by("-id").values_list("id", flat=True)[:MOST_EVENTS])
+    return Q(event_ids__overlap=ids) if ids else Q(pk__in=[])
+
+
+def _sources_of(term: str) -> list[int]:
+    return list(Source.objects.filter(tenant_id__in=tenants_named(term)).values_list("pk", flat=True))
+
+
+def _newest_event_id() -> int:
+    return Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def _number(field: str, term: str) -> Q:
+    """Up to 18 digits: more would not be an id, nor fit in a bigint."""
+    return Q(**{field: int(term)}) if re.fullmatch(r"[0-9]{1,18}", term) else Q(pk__in=[])

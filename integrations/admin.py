@@ -1,0 +1,68 @@
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from integrations.enums import SourceState
+from integrations.models import Source
+from integrations.staff_admin import NOTHING, StaffAdmin, WithinFilter, at, link, related, tenants_named
+
+SOURCE_COLOURS: Final = {
+    SourceState.CONNECTED.label: "success",
+    SourceState.PAUSED.label: "warning",
+    SourceState.DISCONNECTED.label: "",
+}
+
+
+@admin.register(Source)
+class SourceAdmin(StaffAdmin):
+    """Sources without their write keys: of those, the last four characters and the fingerprint."""
+
+    time_field = "changed_at"
+    list_display = ("name", "tenant_link", "region", "state_badge", "write_key_hint", "version", "changed")
+    list_filter = ("state", "region", WithinFilter)
+    list_select_related = ("tenant", "write_key")
+    search_fields = ("name",)
+    search_help_text = "Name of the source, tenant (name or slug), fingerprint of the write key"
+    fields: Iterable[Any] = (
+        ("name", "tenant_link"),
+        ("region", "state"),
+        ("write_key_hint", "version"),
+        ("created", "changed"),
+    )
+    readonly_fields = ("tenant_link", "write_key_hint", "created", "changed")
+
+    def search_condition(self, term: str) -> Q:
+        return Q(name__icontains=term) | Q(write_key__fingerprint=term.lower()) | Q(tenant__in=tenants_named(term))
+
+    @display(description="tenant")
+    def tenant_link(self, source: Source) -> str:
+        return link(source.tenant)
+
+    @display(description="state", label=SOURCE_COLOURS)
+    def state_badge(self, source: Source) -> str:
+        return source.get_state_display()
+
+    @display(description="write key")
+    def write_key_hint(self, source: Source) -> str:
+        key = related(source, "write_key")
+        return f"…{key.last_four} (fingerprint {key.fingerprint})" if key else NOTHING
+
+    @display(description="created (UTC)")
+    def created(self, source: Source) -> str:
+        return at(source.created_at)
+
+    @display(description="changed (UTC)")
+    def changed(self, source: Source) -> str:
+        return at(source.changed_at)
+
+    def cards_after(self, request: HttpRequest, obj: Any) -> Iterable[dict[str, Any]]:
+        """Where its events, batches and attempts are; delivery adds them, which this app knows nothing of."""
+        return [make(obj) for make in SOURCE_CARDS]
+
+
+SOURCE_CARDS: Final[list[Any]] = []
+"""Functions Source -> card, by the apps above."""
