@@ -72,7 +72,7 @@ def sandbox_port(web_port: int) -> int:
 
 def environment_of(web_port: int, sandbox: int | None) -> Mapping[str, str]:
     """What the programs find in their environment: what was set, and the addresses that were chosen."""
-    chosen = {"SITE_URL": f"http://{HOST}:{web_port}", "PYTHONUNBUFFERED": "1"}
+    chosen = {"SITE_URL": f"http://{HOST}:{web_port}", "WORKER_PROCESSES": "1", "PYTHONUNBUFFERED": "1"}
     if sandbox is not None:
         chosen |= {f"SEGMENT_{region}_URL": f"http://{HOST}:{sandbox}/{region.lower()}/v1" for region in ("US", "EU")}
     return chosen | os.environ
