@@ -5,6 +5,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("tenants.urls")),
     path("t/<slug:tenant_slug>/integrations/", include("integrations.urls")),
+    path("t/<slug:tenant_slug>/integrations/segment/", include("delivery.urls")),
     path("t/<slug:tenant_slug>/campaigns/", include("examples.campaigns.urls")),
     path("email/", include("examples.campaigns.public_urls")),
     *([path("mailbox/", include("examples.campaigns.mailbox_urls"))] if settings.DEMO else []),

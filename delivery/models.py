@@ -34,7 +34,7 @@ class Event(models.Model):
     occurred_at = models.DateTimeField(help_text="The call's timestamp.")
     captured_at = models.DateTimeField()
 
-    objects: ScopedManager["Event"] = ScopedManager()
+    objects = ScopedManager()
 
     class Meta:
         indexes = [
@@ -58,7 +58,7 @@ class Pending(models.Model):
     event_id = models.BigIntegerField()
     bytes = models.PositiveIntegerField()
 
-    objects: ScopedManager["Pending"] = ScopedManager("source__tenant")
+    objects = ScopedManager("source__tenant")
 
     class Meta:
         verbose_name_plural = "pending"
@@ -76,7 +76,7 @@ class MessageKey(models.Model):
     event_id = models.BigIntegerField()
     captured_at = models.DateTimeField()
 
-    objects: ScopedManager["MessageKey"] = ScopedManager("source__tenant")
+    objects = ScopedManager("source__tenant")
 
     def __str__(self) -> str:
         return str(self.message_id)
@@ -108,7 +108,7 @@ class Batch(models.Model):
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ScopedManager["Batch"] = ScopedManager()
+    objects = ScopedManager()
 
     class Meta:
         verbose_name_plural = "batches"
@@ -147,7 +147,7 @@ class Attempt(models.Model):
     answer = models.TextField(blank=True, help_text="The first 500 characters of the answer, or the error's kind.")
     retry_after = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds Segment asked to wait.")
 
-    objects: ScopedManager["Attempt"] = ScopedManager("source__tenant")
+    objects = ScopedManager("source__tenant")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["batch", "number"], name="attempt_number_once")]
@@ -174,7 +174,7 @@ class Lane(models.Model):
     lone_rejections = models.PositiveIntegerField(default=0, help_text="Single events answered 400, in a row.")
     last_accepted_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ScopedManager["Lane"] = ScopedManager("source__tenant")
+    objects = ScopedManager("source__tenant")
 
     class Meta:
         constraints = [
@@ -211,7 +211,7 @@ class Refusal(models.Model):
     excerpt = models.TextField(blank=True, help_text="The first 2,000 characters of the call.")
     refused_at = models.DateTimeField()
 
-    objects: ScopedManager["Refusal"] = ScopedManager()
+    objects = ScopedManager()
 
     class Meta:
         indexes = [models.Index(fields=["tenant", "-id"], name="refusal_newest")]
