@@ -230,6 +230,47 @@ def test_services_judge_the_state_in_the_database_not_in_hand(source):
     assert in_another_hand.state == SourceState.PAUSED
 
 
+@pytest.mark.django_db(transaction=True)
+def test_services_wait_for_each_other_and_then_judge_anew(source):
+    """The second asks while the first has changed the source and not committed."""
+    outcomes = []
+
+    def pause():
+        with every_tenant():
+            try:
+                services.pause_source(Source.objects.get(pk=source.pk))
+                outcomes.append("paused")
+            except SourceStateError as error:
+                outcomes.append(str(error))
+            finally:
+                connection.close()
+
+    second = threading.Thread(target=pause)
+
+    def let_the_second_run_into_the_lock(**_):
+        if not second.ident:
+            second.start()
+            wait_until_somebody_waits_for_a_lock()
+
+    source_changed.connect(let_the_second_run_into_the_lock, sender=Source)
+    try:
+        services.pause_source(source)
+        second.join()
+    finally:
+        source_changed.disconnect(let_the_second_run_into_the_lock, sender=Source)
+
+    assert outcomes == ["“Main” is not connected: it is paused. Nothing was changed."]
+
+
+def wait_until_somebody_waits_for_a_lock() -> None:
+    with connection.cursor() as cursor:
+        for _ in range(500):
+            cursor.execute("SELECT pg_sleep(0.01), count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[1]:
+                return
+    raise AssertionError("Nobody waited.")
+
+
 def test_services_say_that_a_source_is_gone(tenant, source):
     Tenant.objects.filter(pk=tenant.pk).delete()
 

@@ -2,10 +2,12 @@ import logging
 
 import pytest
 from django.urls import reverse
+from django.views.debug import ExceptionReporter
 
 from integrations.enums import SourceState
 from integrations.models import Source, WriteKey
 from integrations.services import disconnect_source, pause_source
+from integrations.signals import source_changed
 from tenants.scoping import every_tenant, scope
 from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY, make_source
 
@@ -284,13 +286,23 @@ def test_anonymous_is_sent_to_log_in_and_nothing_happens(client, source, action)
     assert snapshot() == before
 
 
-@pytest.mark.parametrize("debug", [True, False])
-def test_error_report_of_a_page_that_fails_does_not_show_the_key(owner_client, tenant, settings, debug, monkeypatch):
-    from django.views.debug import ExceptionReporter
+def failing_receiver(settings):
+    def fail(**_):
+        raise RuntimeError("the receiver failed")
 
-    from integrations import signals
+    source_changed.connect(fail, weak=False, dispatch_uid="failing receiver")
+    return "the receiver failed"
 
-    settings.DEBUG = debug
+
+def failing_encryption(settings):
+    """The innermost frames then have the bare key in a variable."""
+    settings.ENCRYPTION_KEYS = []
+    return "ENCRYPTION_KEYS is empty"
+
+
+@pytest.fixture
+def reports():
+    """The error reports that Django would send or show."""
     reports = []
 
     class Keep(logging.Handler):
@@ -298,21 +310,24 @@ def test_error_report_of_a_page_that_fails_does_not_show_the_key(owner_client, t
             reporter = ExceptionReporter(record.request, *record.exc_info)
             reports.extend([reporter.get_traceback_text(), reporter.get_traceback_html()])
 
-    def fail(**_):
-        raise RuntimeError("the receiver failed")
+    handler = Keep()
+    logging.getLogger("django.request").addHandler(handler)
+    yield reports
+    logging.getLogger("django.request").removeHandler(handler)
+    source_changed.disconnect(dispatch_uid="failing receiver")
 
-    logger, handler = logging.getLogger("django.request"), Keep()
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("fail", [failing_receiver, failing_encryption])
+def test_error_report_does_not_show_the_key(owner_client, tenant, settings, reports, debug, fail):
+    settings.DEBUG = debug
     owner_client.raise_request_exception = False
-    signals.source_changed.connect(fail)
-    logger.addHandler(handler)
-    try:
-        response = owner_client.post(url("connect"), CONNECTION)
-    finally:
-        signals.source_changed.disconnect(fail)
-        logger.removeHandler(handler)
+    why = fail(settings)
+
+    response = owner_client.post(url("connect"), CONNECTION)
 
     assert response.status_code == 500
-    assert "the receiver failed" in reports[0]
+    assert why in reports[0]
     assert not [report for report in [*reports, text(response)] if OTHER_WRITE_KEY in report]
     assert not Source.objects.exists()
 
