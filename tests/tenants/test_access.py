@@ -30,7 +30,7 @@ def view_for(role):
 @tenant_view()
 def sources(request: TenantRequest) -> TemplateResponse:
     template = engines["django"].from_string("{% for source in sources %}{{ source.name }};{% endfor %}")
-    return TemplateResponse(request, template, {"sources": Source.objects.all()})  # type: ignore[arg-type]
+    return TemplateResponse(request, template, {"sources": Source.objects.all()})
 
 
 urlpatterns = [

@@ -63,8 +63,9 @@ def test_admin_leaves_a_slug_as_it_is(staff_client, tenant):
 
 
 def test_admin_is_closed_to_members(owner_client):
-    response = owner_client.get(reverse("admin:index"))
+    response = owner_client.get(reverse("admin:index"), follow=True)
     assert response.status_code == 403
+    assert "Your role does not allow this" in response.content.decode()
 
 
 def test_admin_logs_in_through_the_rate_limited_page(client, db):

@@ -11,7 +11,10 @@ from django.urls import path
 from config.urls import urlpatterns as config_urlpatterns
 
 CSS = (settings.BASE_DIR / "static/css/headwater.css").read_text()
-TEMPLATES = sorted((settings.BASE_DIR / "templates").rglob("*.html"))
+# Mail programs read no stylesheet, so a mail's own template has to style inline.
+TEMPLATES = sorted(
+    set((settings.BASE_DIR / "templates").rglob("*.html")) - set((settings.BASE_DIR / "templates/email").rglob("*"))
+)
 LIGHT, DARK = (
     dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
     for block in re.findall(r":root \{(.+?)\}", CSS, re.DOTALL)[:2]
