@@ -6,6 +6,8 @@ A missing or bad value stops the start with one line that says which and what to
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from django.urls import reverse_lazy
+
 from config import environment
 from config.environment import BASE_DIR, env
 
@@ -96,8 +98,8 @@ CELERY_TASK_DEFAULT_QUEUE = "sweep"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BEAT_SCHEDULE = {
-    # Sweeps that nobody took are worthless: they expire before they pile up.
-    "sweep": {"task": "delivery.tasks.sweep", "schedule": 1.0, "options": {"queue": "sweep", "expires": 5}},
+    # No expiry: it would be judged by the clock of another machine. Sweeps that piled up are one (delivery/tasks.py).
+    "sweep": {"task": "delivery.tasks.sweep", "schedule": 1.0, "options": {"queue": "sweep"}},
 }
 
 globals().update(environment.email(demo=DEMO))
@@ -189,5 +191,60 @@ SEGMENT_URLS = {
     "us": environment.web_address("SEGMENT_US_URL", default="https://api.segment.io/v1", secure=True),
     "eu": environment.web_address("SEGMENT_EU_URL", default="https://events.eu1.segmentapis.com/v1", secure=True),
 }
+# How many worker processes there are: each one's share of Segment's request rate while Redis does not answer.
+WORKER_PROCESSES = environment.number("WORKER_PROCESSES", default=4, at_least=1, at_most=49)
 ENCRYPTION_KEYS = environment.encryption_keys()
 DEFAULT_EXCEPTION_REPORTER_FILTER = "integrations.reporting.SecretFilter"
+
+
+def _admin_page(title: str, icon: str, model: str) -> dict[str, object]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
+
+
+UNFOLD = {
+    "SITE_TITLE": "Headwater",
+    "SITE_HEADER": "Headwater",
+    "SITE_SUBHEADER": "Staff",
+    "SITE_SYMBOL": "water_drop",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.8% .014 215)",
+            "100": "oklch(94.6% .03 213)",
+            "200": "oklch(89% .055 212)",
+            "300": "oklch(81% .085 211)",
+            "400": "oklch(71% .105 213)",
+            "500": "oklch(61% .105 216)",
+            "600": "oklch(52% .093 217)",
+            "700": "oklch(45.5% .079 218)",
+            "800": "oklch(39.5% .066 220)",
+            "900": "oklch(34.5% .055 222)",
+            "950": "oklch(26% .045 225)",
+        },
+    },
+    "SIDEBAR": {
+        "navigation": [
+            {
+                "title": "Delivery",
+                "items": [
+                    _admin_page("Events", "bolt", "delivery_event"),
+                    _admin_page("Batches", "inventory_2", "delivery_batch"),
+                    _admin_page("Requests", "swap_vert", "delivery_attempt"),
+                    _admin_page("Refusals", "block", "delivery_refusal"),
+                    _admin_page("Lanes", "conversion_path", "delivery_lane"),
+                    _admin_page("Rate holds", "hourglass_top", "delivery_ratehold"),
+                ],
+            },
+            {"title": "Segment", "items": [_admin_page("Sources", "hub", "integrations_source")]},
+            {
+                "title": "Tenants",
+                "items": [
+                    _admin_page("Tenants", "apartment", "tenants_tenant"),
+                    _admin_page("Users", "person", "tenants_user"),
+                    _admin_page("Memberships", "group", "tenants_membership"),
+                ],
+            },
+        ],
+    },
+}

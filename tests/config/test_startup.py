@@ -15,7 +15,7 @@ def test_first_command_finds_the_tables_and_prints_nothing_but_its_own(user, var
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
     done = run("manage.py", "dumpdata", "tenants.user", env=environment_of(var))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]", "")
 
 
 def test_command_joins_the_servers_that_run(user, var):

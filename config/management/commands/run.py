@@ -57,7 +57,8 @@ class Command(BaseCommand):
         supervisor.stop_on_signals()
         supervisor.start()
         try:
-            if self._wait_for_web(supervisor, url):
+            urls = [url] if sandbox is None else [url, _sandbox_url(sandbox)]
+            if self._wait_for(supervisor, urls):
                 announce(settings.VAR_DIR, url)
                 self._say(_welcome(env["SITE_URL"], sandbox, logins))
                 supervisor.watch()
@@ -65,12 +66,12 @@ class Command(BaseCommand):
             self._say("Stopping …")
             supervisor.stop(SECONDS_TO_STOP - 5)
 
-    def _wait_for_web(self, supervisor: Supervisor, url: str) -> bool:
-        """Look after the programs until the web answers; False when we are told to stop before."""
+    def _wait_for(self, supervisor: Supervisor, urls: list[str]) -> bool:
+        """Look after the programs until these answer; False when we are told to stop before."""
         while not supervisor.stopping:
             for program in supervisor.programs:
                 supervisor.look_after(program)
-            if _answers(url):
+            if all(_answers(url) for url in urls):
                 return True
             time.sleep(0.2)
         return False
@@ -88,6 +89,10 @@ def _answers(url: str) -> bool:
     return True
 
 
+def _sandbox_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
 def _wants_sandbox() -> bool:
     """The demo talks to the stand-in, unless it was told where Segment is."""
     return settings.DEMO and not (os.environ.get("SEGMENT_US_URL") or os.environ.get("SEGMENT_EU_URL"))
@@ -101,7 +106,7 @@ def _welcome(url: str, sandbox: int | None, logins: list[DemoLogin]) -> str:
     lines = ["", f"  Headwater runs at        {url}"]
     if sandbox is not None:
         lines += [
-            f"  What Segment received    http://127.0.0.1:{sandbox}  (a local stand-in; nothing leaves this machine)"
+            f"  What Segment received    {_sandbox_url(sandbox)}  (a local stand-in; nothing leaves this machine)"
         ]
     if settings.DEMO:
         lines += [f"  The demo's mailbox       {url}/mailbox/", "", "  Log in as"]
