@@ -4,6 +4,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator, validate_email
 from django.db import models
+from django.utils.html import format_html
 
 from examples.campaigns.models import Campaign, Person
 from examples.campaigns.queries import subscribed_people
@@ -42,9 +43,8 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own cla
 class WebAddressField(forms.URLField):
     """No javascript:, data: or ftp:, which a link in an email has no honest use for."""
 
-    default_validators = [
-        URLValidator(schemes=["http", "https"], message="Enter a web address that begins with https:// or http://.")
-    ]
+    default_error_messages = {"invalid": "Enter a web address that begins with https:// or http://."}
+    default_validators = [URLValidator(schemes=["http", "https"])]
 
 
 class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # the same
@@ -94,6 +94,9 @@ class RecipientsForm(forms.Form):
     def __init__(self, *args: Any, own_email: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.own_email = own_email.lower()
+        self.fields["audience"].help_text = format_html(
+            "“Only me” writes to {} and adds you to the people, if you are not among them.", self.own_email
+        )
         cast("forms.ModelMultipleChoiceField[Person]", self.fields["people"]).queryset = subscribed_people()
 
     def clean(self) -> dict[str, Any]:

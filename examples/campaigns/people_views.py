@@ -4,7 +4,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 
 from examples.campaigns.forms import PersonForm
-from examples.campaigns.models import Person
+from examples.campaigns.models import Message, Person
 from examples.campaigns.pages import rows_of, tenant_page
 from examples.campaigns.queries import subscribed_people
 from tenants.access import TenantRequest, tenant_view
@@ -44,7 +44,9 @@ def remove_person(request: TenantRequest, person_id: int) -> HttpResponseBase:
         person.delete()
         messages.success(request, f"{person.email} is removed.")
         return redirect("campaigns:people", request.tenant.slug)
-    return tenant_page(request, "person_remove.html", person=person, received=person.messages.count())
+    return tenant_page(
+        request, "person_remove.html", person=person, received=Message.objects.filter(person=person).count()
+    )
 
 
 @tenant_view(Role.ADMIN)

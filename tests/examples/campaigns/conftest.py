@@ -1,10 +1,15 @@
 """Acme's people and a draft, and an ear for the domain signals."""
 
+import threading
+import time
+
 import pytest
+from django.db import connection
 from django.dispatch import Signal
 
 from examples.campaigns.models import Campaign, Message, Person
 from integrations import signals
+from tests.examples.campaigns.smtp import MailServer
 
 SIGNALS = {
     "delivered": signals.email_delivered,
@@ -40,6 +45,17 @@ def make_message(campaign, person, **fields):
     return message
 
 
+def wait_until_somebody_waits():
+    """Until another connection waits for a lock, or 10 s have passed and nobody does."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone() != (0,):
+                return
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def person(tenant):
     return make_person(tenant)
@@ -71,3 +87,18 @@ def heard():
     yield received
     for signal, receiver in connected:
         signal.disconnect(receiver)
+
+
+@pytest.fixture
+def mail_server(settings):
+    """A real SMTP server on loopback that the settings lead to."""
+    with MailServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        yield server
+        server.shutdown()
+        thread.join()
