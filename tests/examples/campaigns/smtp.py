@@ -1,0 +1,62 @@
+"""A mail server of a few lines, for what Django's SMTP backend meets: takes, refusals, a line that goes dead."""
+
+import socketserver
+from email import message_from_bytes, policy
+
+PERMANENT = b"550 5.1.1 No such mailbox\r\n"
+TEMPORARY = b"450 4.7.1 Greylisted, come back later\r\n"
+
+
+class MailServer(socketserver.ThreadingTCPServer):
+    """`answers` maps an address to what RCPT is told; `dies_after` cuts the line after so many mails taken."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Conversation)
+        self.answers: dict[str, bytes] = {}
+        self.dies_after: int | None = None
+        self.connections = 0
+        self.mails: list[tuple[str, bytes]] = []
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    def recipients(self) -> list[str]:
+        return [recipient for recipient, _raw in self.mails]
+
+    def parsed(self):
+        return [message_from_bytes(raw, policy=policy.default) for _recipient, raw in self.mails]
+
+
+class _Conversation(socketserver.StreamRequestHandler):
+    server: MailServer
+
+    def handle(self) -> None:
+        self.server.connections += 1
+        recipient = ""
+        self.wfile.write(b"220 ready\r\n")
+        while line := self.rfile.readline().decode().strip():
+            command = line.upper()
+            if command.startswith("QUIT"):
+                self.wfile.write(b"221 bye\r\n")
+                return
+            if command.startswith("DATA"):
+                if len(self.server.mails) == self.server.dies_after:
+                    return
+                self.wfile.write(b"354 go on\r\n")
+                self.server.mails.append((recipient, self._mail()))
+                self.wfile.write(b"250 taken\r\n")
+            elif command.startswith("RCPT"):
+                recipient = line[line.index("<") + 1 : line.index(">")]
+                self.wfile.write(self.server.answers.get(recipient, b"250 fine\r\n"))
+            else:
+                self.wfile.write(b"250 fine\r\n")
+
+    def _mail(self) -> bytes:
+        lines = []
+        while (line := self.rfile.readline()) != b".\r\n":
+            lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
+        return b"".join(lines)
