@@ -5,6 +5,7 @@ Event names have no index; they are looked for among the newest events only.
 
 import re
 import uuid
+from contextlib import suppress
 from typing import Final
 
 from django.db.models import Q
@@ -16,13 +17,12 @@ from integrations.staff_admin import tenants_named
 NEWEST_EVENTS: Final = 100_000
 """How far back an event name is looked for."""
 MOST_EVENTS: Final = 1_000
-"""So many of the events found, the newest, lead to their batches and attempts."""
+"""Of the events with a userId or a name: so many, the newest. Of a tenant's there is no such limit."""
 
 
 def event_condition(term: str) -> Q:
     """By messageId, userId (both exact), tenant, or the beginning of an event's name."""
-    condition = _own_condition(term) | Q(source_id__in=_sources_of(term))
-    return condition | Q(id__gt=_newest_event_id() - NEWEST_EVENTS, name__istartswith=term)
+    return Q(pk__in=_event_ids(term)) | Q(source_id__in=_sources_of(term))
 
 
 def batch_condition(term: str) -> Q:
@@ -47,17 +47,19 @@ def source_condition(term: str) -> Q:
     return Q(source_id__in=_sources_of(term)) | Q(source__name__icontains=term)
 
 
-def _own_condition(term: str) -> Q:
-    condition = Q(user_id=term)
-    try:
-        return condition | Q(message_id=uuid.UUID(term))
-    except ValueError:
-        return condition
+def _event_ids(term: str) -> list[int]:
+    """One query for each column. All in one OR, ordered by id, and PostgreSQL may walk the log backwards for a row that
+    is not there.
+    """
+    conditions = [Q(user_id=term), Q(id__gt=_newest_event_id() - NEWEST_EVENTS, name__istartswith=term)]
+    with suppress(ValueError):
+        conditions.append(Q(message_id=uuid.UUID(term)))
+    newest = [Event.objects.filter(condition).order_by("-id").values_list("id", flat=True) for condition in conditions]
+    return [event_id for ids in newest for event_id in ids[:MOST_EVENTS]]
 
 
 def _batches_of_events(term: str) -> Q:
-    condition = _own_condition(term) | Q(id__gt=_newest_event_id() - NEWEST_EVENTS, name__istartswith=term)
-    ids = list(Event.objects.filter(condition).order_by("-id").values_list("id", flat=True)[:MOST_EVENTS])
+    ids = _event_ids(term)
     return Q(event_ids__overlap=ids) if ids else Q(pk__in=[])
 
 

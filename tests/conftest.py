@@ -1,4 +1,4 @@
-"""The cast of most tests: one tenant with an owner, an admin and a viewer, and a stranger who must see nothing of it."""
+"""The cast of most tests: a tenant with an owner, an admin and a viewer, and a stranger who must see nothing of it."""
 
 import pytest
 from django.test import Client
@@ -12,6 +12,12 @@ from tests.segment_fixture import segment, segment_process  # noqa: F401 -- fixt
 PASSWORD = "correct horse battery"
 WRITE_KEY = "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"
 OTHER_WRITE_KEY = "zYxWvUtSrQpOnMlKjIhGfEdCbA543210"
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings):
+    """A million rounds of PBKDF2 for each member of the cast would be most of the suite's time."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def make_member(tenant: Tenant, role: Role) -> User:
