@@ -14,3 +14,9 @@ MAX_MESSAGE_ID_CHARACTERS = 99
 
 REQUESTS_PER_SECOND = 50
 """What Segment asks of partners, batches included. partners/sources: "at a maximum rate of 50 requests per second"."""
+
+MAX_PROPERTIES = 10_000
+"""Values in one call, the nested ones counted. segment.md: at most 10,000 properties in an event."""
+
+MAX_DEPTH = 100
+"""Levels of nesting. Segment names no limit; orjson stops at 254, and no honest event comes near this."""
