@@ -84,7 +84,7 @@ class RecipientsForm(forms.Form):
     audience = forms.ChoiceField(
         label="Send to", choices=Audience.choices, initial=Audience.EVERYONE, widget=forms.RadioSelect
     )
-    people = forms.ModelMultipleChoiceField(
+    people: "forms.ModelMultipleChoiceField[Person]" = forms.ModelMultipleChoiceField(
         queryset=None,
         required=False,
         widget=forms.CheckboxSelectMultiple,
@@ -110,22 +110,18 @@ class RecipientsForm(forms.Form):
                 self.add_error("audience", f"{self.own_email} has unsubscribed and can't be written to.")
         return data
 
-    def addresses(self) -> list[str]:
-        """Who would be written to; nothing is changed."""
-        match self.cleaned_data["audience"]:
-            case Audience.EVERYONE:
-                return [person.email for person in subscribed_people()]
-            case Audience.CHOSEN:
-                return [person.email for person in self.cleaned_data["people"]]
-            case _:
-                return [self.own_email]
-
-    def recipients(self, tenant: Tenant) -> list[Person]:
-        """Who is to be written to; the user becomes a person of the tenant here, if they were none."""
+    def would_reach(self) -> list[Person]:
+        """Who would be written to; nothing is changed, so the user may be a person who isn't stored yet."""
         match self.cleaned_data["audience"]:
             case Audience.EVERYONE:
                 return list(subscribed_people())
             case Audience.CHOSEN:
                 return list(self.cleaned_data["people"])
             case _:
-                return [Person.objects.get_or_create(tenant=tenant, email=self.own_email)[0]]
+                return [Person.objects.filter(email=self.own_email).first() or Person(email=self.own_email)]
+
+    def recipients(self, tenant: Tenant) -> list[Person]:
+        """Who is to be written to; the user becomes a person of the tenant here, if they were none."""
+        if self.cleaned_data["audience"] == Audience.MYSELF:
+            return [Person.objects.get_or_create(tenant=tenant, email=self.own_email)[0]]
+        return self.would_reach()

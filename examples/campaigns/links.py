@@ -1,7 +1,7 @@
 """The addresses inside an email: absolute, signed, and carrying the message's id only.
 
 Where a click leads is read from the campaign, never from the address, so no link can be bent into an open redirect.
-The signature follows SECRET_KEY; SECRET_KEY_FALLBACKS keep links of older emails alive when it changes.
+The signature follows SECRET_KEY: changing it breaks the links of emails already sent.
 """
 
 from urllib.parse import urlsplit

@@ -83,7 +83,7 @@ def confirm_sending(request: TenantRequest, campaign_id: int) -> HttpResponseBas
     if not form.is_valid():
         return _recipients_page(request, draft, form)
     if request.method != "POST":
-        return tenant_page(request, "confirm.html", campaign=draft, form=form, addresses=form.addresses())
+        return _confirm_page(request, draft, form)
     try:
         with transaction.atomic():
             fix_recipients(draft, form.recipients(request.tenant))
@@ -109,6 +109,12 @@ def _campaign(campaign_id: int) -> Campaign:
 def _recipients_page(request: TenantRequest, draft: Campaign, form: RecipientsForm) -> HttpResponse:
     unsubscribed = Person.objects.exclude(unsubscribed_at=None).count()
     return tenant_page(request, "send.html", campaign=draft, form=form, unsubscribed=unsubscribed)
+
+
+def _confirm_page(request: TenantRequest, draft: Campaign, form: RecipientsForm) -> HttpResponse:
+    people = form.would_reach()
+    without_id = sum(not person.external_id for person in people)
+    return tenant_page(request, "confirm.html", campaign=draft, form=form, people=people, without_id=without_id)
 
 
 def _already_sent(request: TenantRequest, sent: Campaign) -> HttpResponseBase:

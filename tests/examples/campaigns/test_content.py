@@ -57,4 +57,5 @@ def test_preview_has_nothing_that_is_counted(draft):
     html = preview(draft)
     assert "/email/" not in html
     assert "<img" not in html
+    assert 'href=""' not in html
     assert 'href="https://acme.test/news?a=1&amp;b=2"' in html

@@ -3,10 +3,10 @@ import threading
 import pytest
 from django.db import connection
 
-from examples.campaigns import sending
 from examples.campaigns.errors import AlreadySentError, CampaignError, MailServerError
 from examples.campaigns.models import Campaign, Message
 from examples.campaigns.sending import Sent, fix_recipients, send_rest, unsent
+from integrations import signals
 from integrations.signals import EmailActivity, Recipient
 from tenants.scoping import scope
 from tests.examples.campaigns.conftest import make_person
@@ -51,13 +51,13 @@ def test_delivery_is_told_inside_the_transaction_that_records_it(tenant, draft, 
     def receiver(activity, **kwargs):
         seen.append((connection.in_atomic_block, Message.objects.get().delivered_at == activity.occurred_at))
 
-    sending.signals.email_delivered.connect(receiver)
+    signals.email_delivered.connect(receiver)
     try:
         with scope(tenant.pk):
             fix_recipients(draft, [person])
             send_rest(draft)
     finally:
-        sending.signals.email_delivered.disconnect(receiver)
+        signals.email_delivered.disconnect(receiver)
     assert seen == [(True, True)]
 
 

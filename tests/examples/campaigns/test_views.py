@@ -117,6 +117,14 @@ def test_confirm_shows_everyone_subscribed_and_sends_nothing(admin_client, tenan
     assert mailoutbox == []
 
 
+def test_confirm_warns_of_people_without_an_id(admin_client, tenant, draft, person, text_of):
+    path = f"{CAMPAIGNS}{draft.pk}/send/confirm/"
+    assert "no id of yours" not in text_of(admin_client.get(path, {"audience": "everyone"}))
+    assert "1 of 1 has no id of yours" in text_of(admin_client.get(path, {"audience": "myself"}))
+    make_person(tenant, "grace@customer.test", external_id="")
+    assert "1 of 2 has no id of yours" in text_of(admin_client.get(path, {"audience": "everyone"}))
+
+
 def test_send_to_everyone_twice_writes_once(admin_client, tenant, draft, person, heard, mailoutbox, text_of):
     answers = [
         admin_client.post(f"{CAMPAIGNS}{draft.pk}/send/confirm/", {"audience": "everyone"}, follow=True)
