@@ -41,6 +41,7 @@ class MembershipsOfTenant(TabularInline):  # type: ignore[misc]  # unfold has no
     readonly_fields = ("created_at",)
     autocomplete_fields = ("user",)
     extra = 0
+    hide_title = True
 
 
 class MembershipsOfUser(TabularInline):  # type: ignore[misc]  # unfold has no types
@@ -49,6 +50,7 @@ class MembershipsOfUser(TabularInline):  # type: ignore[misc]  # unfold has no t
     readonly_fields = ("created_at",)
     autocomplete_fields = ("tenant",)
     extra = 0
+    hide_title = True
 
 
 @admin.register(User)

@@ -3,8 +3,9 @@
 import pytest
 from django.urls import reverse
 
+from tenants.enums import Role
 from tenants.models import Membership, Tenant, User
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, make_member
 
 MODELS = ["user", "tenant", "membership"]
 
@@ -71,3 +72,12 @@ def test_admin_is_closed_to_members(owner_client):
 def test_admin_logs_in_through_the_rate_limited_page(client, db):
     response = client.get(reverse("admin:index"), follow=True)
     assert response.redirect_chain[-1][0] == "/accounts/login/?next=%2Fadmin%2F"
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_admin_lists_memberships_in_as_many_queries_for_more(staff_client, tenant, django_assert_num_queries, members):
+    for role in list(Role)[:members]:
+        make_member(tenant, role)
+    # Session, user, two counts, the page.
+    with django_assert_num_queries(5):
+        staff_client.get(reverse("admin:tenants_membership_changelist"))
