@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Final
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from unfold.decorators import display
 
 from delivery import (
     admin_lanes,  # noqa: F401 -- registers
@@ -37,16 +37,21 @@ EVENTS_ON_A_PAGE: Final = 100
 @admin.register(Event)
 class EventAdmin(OfSource):
     time_field = "captured_at"
-    list_display = ("title", "user_id", "tenant_link", "source_link", "state_badge", "captured")
+    list_display = ("title", "person", "tenant_link", "source_link", "state_badge", "captured")
     list_filter = (EventStateFilter, "type", "source__region", WithinFilter)
     list_select_related = ("source__tenant",)
     search_fields = ("message_id",)
     search_help_text = (
         "messageId, userId, tenant (name or slug), or the beginning of an event name (in the newest 100,000 events)"
     )
-    fields = (("message_id", "type"), ("name", "user_id"), ("tenant_link", "source_link", "region_name"),
-              ("captured", "occurred", "bytes"))  # fmt: skip
-    readonly_fields = ("tenant_link", "source_link", "region_name", "captured", "occurred")
+    fields = (
+        ("call_id", "person"),
+        ("title", "region_name"),
+        ("tenant_link", "source_link"),
+        ("occurred", "captured"),
+        "size",
+    )
+    readonly_fields = [*chain.from_iterable(fields[:4]), "size"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         return with_state(super().get_queryset(request).select_related("source__tenant"))
@@ -54,19 +59,31 @@ class EventAdmin(OfSource):
     def search_condition(self, term: str) -> Q:
         return admin_search.event_condition(term)
 
-    @display(description="event")
+    @admin.display(description="event")
     def title(self, event: Event) -> str:
         return str(event)
 
-    @display(description="state")
+    @admin.display(description="state")
     def state_badge(self, event: Any) -> str:
         return badge(STATE_LABELS.get(event.state, "Unknown"), COLOURS.get(event.state, ""))
 
-    @display(description="captured (UTC)")
+    @admin.display(description="messageId")
+    def call_id(self, event: Event) -> str:
+        return str(event.message_id)
+
+    @admin.display(description="userId")
+    def person(self, event: Event) -> str:
+        return event.user_id or NOTHING
+
+    @admin.display(description="size")
+    def size(self, event: Event) -> str:
+        return f"{event.bytes:,} bytes"
+
+    @admin.display(description="captured (UTC)")
     def captured(self, event: Event) -> str:
         return at(event.captured_at)
 
-    @display(description="timestamp (UTC)")
+    @admin.display(description="timestamp (UTC)")
     def occurred(self, event: Event) -> str:
         return at(event.occurred_at)
 
@@ -94,10 +111,17 @@ class BatchAdmin(OfSource):
     list_select_related = ("source__tenant",)
     search_fields = ("id",)
     search_help_text = "messageId or userId of an event in it, beginning of an event name, tenant, batch number"
-    fields = (("tenant_link", "source_link", "region_name"), ("state", "reason"), ("event_count", "bytes"),
-              ("attempts_made", "tries", "crashes"), ("created", "closed", "not_before", "first_ambiguous_at"),
-              "parent_link")  # fmt: skip
-    readonly_fields = ("tenant_link", "source_link", "region_name", "created", "closed", "parent_link")
+    fields = (
+        ("tenant_link", "source_link"),
+        ("region_name", "parent_link"),
+        ("state", "reason"),
+        ("event_count", "bytes"),
+        ("created", "closed"),
+        ("attempts_made", "tries"),
+        ("crashes", "pause"),
+        ("ambiguous_since", "ambiguous_region"),
+    )
+    readonly_fields = list(chain.from_iterable(fields))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
         batches: QuerySet[Batch] = super().get_queryset(request)
@@ -106,26 +130,34 @@ class BatchAdmin(OfSource):
     def search_condition(self, term: str) -> Q:
         return admin_search.batch_condition(term)
 
-    @display(description="state")
+    @admin.display(description="state")
     def state_badge(self, batch: Batch) -> str:
         return badge(batch.get_state_display(), COLOURS.get(batch.state, ""))
 
-    @display(description="created (UTC)")
+    @admin.display(description="created (UTC)")
     def created(self, batch: Batch) -> str:
         return at(batch.created_at)
 
-    @display(description="closed (UTC)")
+    @admin.display(description="closed (UTC)")
     def closed(self, batch: Batch) -> str:
         return at(batch.closed_at)
 
-    @display(description="half of")
+    @admin.display(description="not before (UTC)")
+    def pause(self, batch: Batch) -> str:
+        return at(batch.not_before)
+
+    @admin.display(description="ambiguous since (UTC)")
+    def ambiguous_since(self, batch: Batch) -> str:
+        return at(batch.first_ambiguous_at)
+
+    @admin.display(description="half of")
     def parent_link(self, batch: Batch) -> str:
         return link(Batch(pk=batch.parent_id)) if batch.parent_id else NOTHING
 
     def cards_after(self, request: HttpRequest, obj: Any) -> Iterable[dict[str, Any]]:
         attempts = obj.attempts.order_by("number")
         yield table_card(
-            "Requests", ["Time (UTC)", "Outcome", "Answer"], rows([attempt_step(each) for each in attempts])
+            "Attempts", ["Time (UTC)", "Outcome", "Answer"], rows([attempt_step(each) for each in attempts])
         )
         if halves := list(obj.halves.order_by("id").defer("event_ids")):
             yield table_card("Halves", ["Batch", "State"], [[link(half), self.state_badge(half)] for half in halves])
@@ -163,8 +195,15 @@ class AttemptAdmin(OfSource):
     list_select_related = ("source__tenant",)
     search_fields = ("id",)
     search_help_text = "messageId or userId of an event it carried, beginning of an event name, tenant, batch number"
-    fields = (("batch_link", "number"), ("tenant_link", "source_link", "region"), ("outcome", "ambiguous"),
-              ("started", "took", "retry_after"), ("status_code", "answer"), "source_version")  # fmt: skip
+    fields = (
+        ("batch_link", "number"),
+        ("tenant_link", "source_link"),
+        ("region", "source_version"),
+        ("outcome", "ambiguous"),
+        ("started", "took"),
+        ("status_code", "retry_after"),
+        "answer",
+    )
     readonly_fields = ("batch_link", "tenant_link", "source_link", "started", "took")
 
     def search_condition(self, term: str) -> Q:
@@ -174,19 +213,19 @@ class AttemptAdmin(OfSource):
         attempts: QuerySet[Attempt] = super().get_queryset(request)
         return attempts.select_related("source__tenant")
 
-    @display(description="batch")
+    @admin.display(description="batch")
     def batch_link(self, attempt: Attempt) -> str:
         return link(Batch(pk=attempt.batch_id))
 
-    @display(description="outcome")
+    @admin.display(description="outcome")
     def outcome_badge(self, attempt: Attempt) -> str:
         return badge(attempt.get_outcome_display(), COLOURS.get(attempt.outcome, "success"))
 
-    @display(description="started (UTC)")
+    @admin.display(description="started (UTC)")
     def started(self, attempt: Attempt) -> str:
         return at(attempt.started_at)
 
-    @display(description="took")
+    @admin.display(description="took")
     def took(self, attempt: Attempt) -> str:
         return seconds(attempt.started_at, attempt.finished_at) or NOTHING
 
@@ -194,22 +233,26 @@ class AttemptAdmin(OfSource):
 @admin.register(Refusal)
 class RefusalAdmin(OfSource):
     time_field = "refused_at"
-    list_display = ("__str__", "user_id", "tenant_link", "source_link", "reason", "refused")
+    list_display = ("__str__", "person", "tenant_link", "source_link", "reason", "refused")
     list_filter = ("reason", "source__region", WithinFilter)
     list_select_related = ("tenant", "source")
     search_fields = ("user_id",)
     search_help_text = "userId, beginning of an event name, tenant, or text of the call (a messageId)"
-    fields = (("reason", "refused"), ("type", "name", "user_id"), ("tenant_link", "source_link"))
-    readonly_fields = ("refused", "tenant_link", "source_link")
+    fields = (("reason", "refused"), ("type", "name"), ("tenant_link", "source_link"), "person")
+    readonly_fields = ("refused", "tenant_link", "source_link", "person")
 
     def search_condition(self, term: str) -> Q:
         return admin_search.refusal_condition(term)
 
-    @display(description="tenant")
+    @admin.display(description="tenant")
     def tenant_link(self, obj: Any) -> str:
         return link(obj.tenant)
 
-    @display(description="refused (UTC)")
+    @admin.display(description="userId")
+    def person(self, refusal: Refusal) -> str:
+        return refusal.user_id or NOTHING
+
+    @admin.display(description="refused (UTC)")
     def refused(self, refusal: Refusal) -> str:
         return at(refusal.refused_at)
 
@@ -230,7 +273,7 @@ def pretty(text: str) -> str:
 
 def delivery_card(source: Source) -> dict[str, Any]:
     lane = related(source, "lane")
-    lists = {"Events": Event, "Batches": Batch, "Requests": Attempt, "Refusals": Refusal}
+    lists = {"Events": Event, "Batches": Batch, "Attempts": Attempt, "Refusals": Refusal}
     links = [list_link(model, title, source__id__exact=source.pk) for title, model in lists.items()]
     return table_card("Delivery", ["Lane", *lists], [[link(lane, "Lane") if lane else NOTHING, *links]])
 

@@ -1,6 +1,6 @@
 from typing import Any
 
-from unfold.decorators import display
+from django.contrib import admin
 
 from integrations.staff_admin import NOTHING, StaffAdmin, link
 
@@ -8,14 +8,14 @@ from integrations.staff_admin import NOTHING, StaffAdmin, link
 class OfSource(StaffAdmin):
     """A row of a source: the columns that all of them share."""
 
-    @display(description="tenant")
+    @admin.display(description="tenant")
     def tenant_link(self, obj: Any) -> str:
         return link(obj.source.tenant if obj.source else None)
 
-    @display(description="source")
+    @admin.display(description="source")
     def source_link(self, obj: Any) -> str:
         return link(obj.source)
 
-    @display(description="region")
+    @admin.display(description="region")
     def region_name(self, obj: Any) -> str:
         return obj.source.get_region_display() if obj.source else NOTHING

@@ -49,7 +49,7 @@ def _waiting(event: Event) -> Step:
 
 def _of_batch(batch: Batch, attempts: list[Attempt]) -> Iterator[Step]:
     origin = format_html(", a half of {}", _batch_link(batch.parent_id)) if batch.parent_id else ""
-    detail = format_html("{} with {} events{}", link(batch), batch.event_count, origin)
+    detail = format_html("{} with {}{}", link(batch), _events(batch.event_count), origin)
     yield Step(at(batch.created_at), badge("Put in a batch", "primary"), detail)
     for attempt in attempts:
         yield attempt_step(attempt)
@@ -65,14 +65,22 @@ def _batch_link(number: int) -> SafeString | str:
 
 
 def _meaning(state: str) -> str:
-    return "Segment's API answered 200 with success." if state == BatchState.ACCEPTED else ""
+    meanings: dict[str, str] = {
+        BatchState.ACCEPTED: "Segment's API answered 200 with success.",
+        BatchState.SPLIT: "Its events went on in two halves.",
+    }
+    return meanings.get(state, "")
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count:,} events"
 
 
 def attempt_step(attempt: Attempt) -> Step:
     return Step(
         at(attempt.started_at),
         badge(attempt.get_outcome_display(), COLOURS.get(attempt.outcome, "success")),
-        format_html("{}: {}", link(attempt, f"Request {attempt.number}"), answer_of(attempt)),
+        format_html("{}: {}", link(attempt, f"Attempt {attempt.number}"), answer_of(attempt)),
     )
 
 
@@ -91,4 +99,5 @@ def seconds(start: datetime, end: datetime | None) -> str:
 
 
 def rows(steps: list[Step]) -> list[list[Any]]:
-    return [[step.when, step.what, step.detail or NOTHING] for step in steps]
+    """Cells for `table_card`; the detail as one element, because on a phone a cell spreads its children."""
+    return [[step.when, step.what, format_html("<span>{}</span>", step.detail or NOTHING)] for step in steps]

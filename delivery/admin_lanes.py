@@ -5,7 +5,6 @@ from typing import Final
 from django.contrib import admin
 from django.db.models import Q
 from django.utils import timezone
-from unfold.decorators import display
 
 from delivery import admin_search
 from delivery.admin_columns import OfSource
@@ -27,35 +26,53 @@ class LaneAdmin(OfSource):
     search_fields = ("source",)
     search_help_text = "Name of the source, tenant (name or slug)"
     fields = (
-        ("source_link", "tenant_link", "region_name"),
-        ("hold", "hold_reason", "held_at"),
-        "waiting",
+        ("source_link", "tenant_link"),
+        ("region_name", "waiting"),
+        ("hold", "held"),
+        "hold_reason",
         ("failures", "lone_rejections"),
-        ("pause", "leased_until"),
+        ("pause", "lease"),
         ("accepted_version", "last_accepted"),
     )
-    readonly_fields = ("source_link", "tenant_link", "region_name", "waiting", "pause", "last_accepted")
+    readonly_fields = (
+        "source_link",
+        "tenant_link",
+        "region_name",
+        "waiting",
+        "held",
+        "pause",
+        "lease",
+        "last_accepted",
+    )
 
     def search_condition(self, term: str) -> Q:
         return admin_search.source_condition(term)
 
-    @display(description="lane of")
+    @admin.display(description="lane of")
     def source_name(self, lane: Lane) -> str:
         return lane.source.name
 
-    @display(description="hold")
+    @admin.display(description="hold")
     def hold_badge(self, lane: Lane) -> str:
         return badge(lane.get_hold_display(), COLOURS[lane.hold]) if lane.hold else NOTHING
 
-    @display(description="not before (UTC)")
+    @admin.display(description="not before (UTC)")
     def pause(self, lane: Lane) -> str:
         return at(lane.not_before)
 
-    @display(description="last accepted (UTC)")
+    @admin.display(description="held since (UTC)")
+    def held(self, lane: Lane) -> str:
+        return at(lane.held_at)
+
+    @admin.display(description="leased until (UTC)")
+    def lease(self, lane: Lane) -> str:
+        return at(lane.leased_until)
+
+    @admin.display(description="last accepted (UTC)")
     def last_accepted(self, lane: Lane) -> str:
         return at(lane.last_accepted_at)
 
-    @display(description="waiting")
+    @admin.display(description="waiting")
     def waiting(self, lane: Lane) -> str:
         waiting = Pending.objects.filter(source_id=lane.pk)[: MOST_WAITING + 1].count()
         return f"more than {MOST_WAITING:,}" if waiting > MOST_WAITING else f"{waiting:,}"
@@ -75,14 +92,14 @@ class RateHoldAdmin(StaffAdmin):
     def search_condition(self, term: str) -> Q:
         return Q(key_id__startswith=term.rstrip("…"))
 
-    @display(description="key (HMAC)")
+    @admin.display(description="key (HMAC)")
     def key(self, hold: RateHold) -> str:
         return f"{hold.key_id[:16]}…"
 
-    @display(description="until (UTC)")
+    @admin.display(description="until (UTC)")
     def until_time(self, hold: RateHold) -> str:
         return at(hold.until)
 
-    @display(description="state")
+    @admin.display(description="state")
     def state_badge(self, hold: RateHold) -> str:
         return badge("Holds", "warning") if hold.until > timezone.now() else badge("Over")

@@ -48,7 +48,7 @@ COLOURS: Final[dict[str, str]] = {
 }
 
 
-def with_state(events: QuerySet[Event]) -> QuerySet[Event]:
+def with_state(events: QuerySet[Event]) -> QuerySet[Any]:
     """Annotate `state`: "waiting", a BatchState, or None for an event whose batch is gone."""
     this_event = Func(OuterRef("pk"), template="ARRAY[%(expressions)s]", output_field=ArrayField(BigIntegerField()))
     # "+ 0" keeps PostgreSQL from walking all batches backwards by id instead of asking the index of their events.

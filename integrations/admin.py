@@ -4,16 +4,14 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
-from unfold.decorators import display
 
 from integrations.enums import SourceState
 from integrations.models import Source
-from integrations.staff_admin import NOTHING, StaffAdmin, WithinFilter, at, link, related, tenants_named
+from integrations.staff_admin import NOTHING, StaffAdmin, WithinFilter, at, badge, link, related, tenants_named
 
-SOURCE_COLOURS: Final = {
-    SourceState.CONNECTED.label: "success",
-    SourceState.PAUSED.label: "warning",
-    SourceState.DISCONNECTED.label: "",
+SOURCE_COLOURS: Final[dict[str, str]] = {
+    SourceState.CONNECTED: "success",
+    SourceState.PAUSED: "warning",
 }
 
 
@@ -38,24 +36,24 @@ class SourceAdmin(StaffAdmin):
     def search_condition(self, term: str) -> Q:
         return Q(name__icontains=term) | Q(write_key__fingerprint=term.lower()) | Q(tenant__in=tenants_named(term))
 
-    @display(description="tenant")
+    @admin.display(description="tenant")
     def tenant_link(self, source: Source) -> str:
         return link(source.tenant)
 
-    @display(description="state", label=SOURCE_COLOURS)
+    @admin.display(description="state")
     def state_badge(self, source: Source) -> str:
-        return source.get_state_display()
+        return badge(source.get_state_display(), SOURCE_COLOURS.get(source.state, ""))
 
-    @display(description="write key")
+    @admin.display(description="write key")
     def write_key_hint(self, source: Source) -> str:
         key = related(source, "write_key")
         return f"…{key.last_four} (fingerprint {key.fingerprint})" if key else NOTHING
 
-    @display(description="created (UTC)")
+    @admin.display(description="created (UTC)")
     def created(self, source: Source) -> str:
         return at(source.created_at)
 
-    @display(description="changed (UTC)")
+    @admin.display(description="changed (UTC)")
     def changed(self, source: Source) -> str:
         return at(source.changed_at)
 

@@ -2,6 +2,7 @@ import json
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from django.db import connection
@@ -84,7 +85,7 @@ def cards(response):
 
 
 def text_of(html):
-    return " ".join(strip_tags(html).split())
+    return " ".join(unescape(strip_tags(html)).split())
 
 
 def journey_of(client, event):
@@ -303,8 +304,8 @@ def test_journey_of_an_accepted_event(staff_client, everything):
     batch = everything["batch"]
     assert journey_of(staff_client, everything["event"]) == [
         ("2026-03-01 12:00:00", "Captured", "for Main"),
-        ("2026-03-01 12:00:01", "Put in a batch", f"batch {batch.pk} with 1 events"),
-        ("2026-03-01 12:00:02", "Accepted", "Request 1: 200 · {&quot;success&quot;:true} · 0.250 s"),
+        ("2026-03-01 12:00:01", "Put in a batch", f"batch {batch.pk} with 1 event"),
+        ("2026-03-01 12:00:02", "Accepted", 'Attempt 1: 200 · {"success":true} · 0.250 s'),
         ("2026-03-01 12:00:03", "Accepted", "Segment's API answered 200 with success."),
     ]
 
@@ -328,9 +329,9 @@ def test_journey_of_a_quarantined_half(staff_client, source):
     half = make_batch(source, [event], "quarantined", parent=parent, reason="Segment answers 400.")
     assert [step[1:] for step in journey_of(staff_client, event)[1:]] == [
         ("Put in a batch", f"batch {parent.pk} with 2 events"),
-        ("Rejected (4xx)", "Request 1: 400 · no answer recorded"),
-        ("Split in two", "–"),  # noqa: RUF001 -- an empty cell
-        ("Put in a batch", f"batch {half.pk} with 1 events, a half of batch {parent.pk}"),
+        ("Rejected (4xx)", "Attempt 1: 400 · no answer recorded"),
+        ("Split in two", "Its events went on in two halves."),
+        ("Put in a batch", f"batch {half.pk} with 1 event, a half of batch {parent.pk}"),
         ("Quarantined", "Segment answers 400."),
     ]
 
@@ -348,7 +349,7 @@ def test_batch_page_shows_attempts_and_a_page_of_its_events(staff_client, source
     attempt = make_attempt(batch, outcome="timeout")
     shown = cards(staff_client.get(address("batch", batch)))
     assert len(shown["Events 1 to 100 of 101"]["table"]["rows"]) == 100
-    assert address("attempt", attempt) in shown["Requests"]["table"]["rows"][0][2]
+    assert address("attempt", attempt) in shown["Attempts"]["table"]["rows"][0][2]
     shown = cards(staff_client.get(address("batch", batch), {"events": "2"}))
     assert [row[1] for row in shown["Events 101 to 101 of 101"]["table"]["rows"]] == ["u-100"]
 
