@@ -42,9 +42,6 @@ def every_tenant() -> Iterator[None]:
 class ScopedManager(models.Manager[M]):
     """A manager whose every query is limited to the active scope; without one it raises `ScopeError`."""
 
-    # Related managers (tenant.source_set) are scoped as well.
-    use_in_migrations = False
-
     def __init__(self, tenant_field: str = "tenant") -> None:
         super().__init__()
         self.tenant_field = tenant_field
@@ -58,5 +55,7 @@ class ScopedManager(models.Manager[M]):
         queryset = super().get_queryset()
         if active == _EVERY_TENANT:
             return queryset
-        conditions: dict[str, Any] = {self.tenant_field: active}
+        # Asked of the model, because Django builds related managers (`campaign.messages`) without our argument.
+        default: ScopedManager[M] = self.model._default_manager  # noqa: SLF001  # Django's documented name for it
+        conditions: dict[str, Any] = {default.tenant_field: active}
         return queryset.filter(**conditions)

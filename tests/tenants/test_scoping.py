@@ -1,5 +1,6 @@
 import pytest
 
+from examples.campaigns.models import Campaign, Message, Person
 from integrations.enums import Region
 from integrations.models import Source
 from tenants.errors import ScopeError
@@ -51,3 +52,18 @@ def test_inner_scope_ends_with_its_block(two_sources):
 def test_every_tenant_shows_all(two_sources):
     with every_tenant():
         assert Source.objects.count() == 2
+
+
+def test_related_manager_is_scoped_by_the_models_own_field():
+    tenant = Tenant.objects.create(name="Acme", slug="acme")
+    campaign = Campaign(tenant=tenant, name="Spring")
+    campaign.save()
+    person = Person(tenant=tenant, email="grace@customer.test")
+    person.save()
+    Message(campaign=campaign, person=person).save()
+    with scope(tenant.pk):
+        assert person.messages.count() == 1
+    with scope(tenant.pk + 1):
+        assert person.messages.count() == 0
+    with pytest.raises(ScopeError):
+        person.messages.count()
