@@ -230,7 +230,7 @@ UNFOLD = {
                 "items": [
                     _admin_page("Events", "bolt", "delivery_event"),
                     _admin_page("Batches", "inventory_2", "delivery_batch"),
-                    _admin_page("Requests", "swap_vert", "delivery_attempt"),
+                    _admin_page("Attempts", "swap_vert", "delivery_attempt"),
                     _admin_page("Refusals", "block", "delivery_refusal"),
                     _admin_page("Lanes", "conversion_path", "delivery_lane"),
                     _admin_page("Rate holds", "hourglass_top", "delivery_ratehold"),

@@ -99,5 +99,5 @@ def seconds(start: datetime, end: datetime | None) -> str:
 
 
 def rows(steps: list[Step]) -> list[list[Any]]:
-    """Cells for `table_card`; the detail as one element, because on a phone a cell spreads its children."""
-    return [[step.when, step.what, format_html("<span>{}</span>", step.detail or NOTHING)] for step in steps]
+    """Cells for `table_card`."""
+    return [[step.when, step.what, step.detail or NOTHING] for step in steps]

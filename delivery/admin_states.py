@@ -24,6 +24,7 @@ from delivery.enums import BatchState, Hold, Outcome
 from delivery.models import Batch, Event, Pending
 
 WAITING: Final = "waiting"
+CALL_TYPES: Final = ("track", "identify", "page", "screen", "group", "alias")
 MOST_EVENTS: Final = 10_000
 MOST_BATCHES: Final = 500
 STATE_LABELS: Final[dict[str, str]] = {WAITING: "Waiting", **dict(BatchState.choices), BatchState.OPEN: "In a batch"}
@@ -77,6 +78,19 @@ class EventStateFilter(admin.SimpleListFilter):
             batches = Batch.objects.filter(state=state).order_by("-id").values_list("event_ids", flat=True)
             return queryset.filter(pk__in=list(chain.from_iterable(batches[:MOST_BATCHES]))[:MOST_EVENTS])
         return queryset
+
+
+class CallTypeFilter(admin.SimpleListFilter):
+    """A list of all types that occur would have to read all events."""
+
+    title = "call"
+    parameter_name = "type"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in CALL_TYPES]
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        return queryset.filter(type=self.value()) if self.value() in CALL_TYPES else queryset
 
 
 class AnswerFilter(admin.SimpleListFilter):

@@ -89,6 +89,7 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     list_max_show_all = 50
     show_full_result_count = False
     paginator = InfinitePaginator
+    show_facets = admin.ShowFacets.NEVER
     list_filter_sheet = False
     change_form_outer_before_template = "admin/staff/cards_before.html"
     change_form_outer_after_template = "admin/staff/cards_after.html"
@@ -133,8 +134,8 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         return response
 
 
-def table_card(title: str, headers: list[str], rows: Iterable[Iterable[Any]], note: str = "") -> dict[str, Any]:
-    return {"title": title, "table": {"headers": headers, "rows": [list(row) for row in rows]}, "note": note}
+def table_card(title: str, headers: list[str], rows: Iterable[Iterable[Any]]) -> dict[str, Any]:
+    return {"title": title, "table": {"headers": headers, "rows": [list(row) for row in rows]}}
 
 
 def text_card(title: str, text: str) -> dict[str, Any]:

@@ -270,6 +270,8 @@ def test_events_are_filtered_by_region_type_and_time(staff_client, source):
     assert len(found(staff_client, "event", source__region__exact="us")) == 2
     assert found(staff_client, "event", source__region__exact="eu") == []
     assert len(found(staff_client, "event", type="track")) == 2
+    assert found(staff_client, "event", type="page") == []
+    assert len(found(staff_client, "event", _facets="True")) == 2
 
 
 def test_batches_are_filtered_by_state(staff_client, source):
