@@ -2,6 +2,7 @@
 
 import base64
 import ssl
+import threading
 from functools import cache
 from ipaddress import ip_address
 from typing import Final
@@ -48,8 +49,9 @@ def post_batch(url: str, write_key: Secret, body: bytes, *, number: int = 1) -> 
     headers = {"Authorization": _basic(write_key), "Content-Type": "application/json"}
     if number > 1:
         headers["X-Retry-Count"] = str(number - 1)  # as Segment's own clients say it
+    http = _client()
     try:
-        with deadline(DEADLINE_SECONDS), _client().stream("POST", url, content=body, headers=headers) as response:
+        with deadline(DEADLINE_SECONDS), http.stream("POST", url, content=body, headers=headers) as response:
             text = _beginning(response)
     except (httpx.HTTPError, httpx.StreamError, OSError) as error:
         return no_answer(error)
@@ -65,9 +67,18 @@ def batch_url(region: Region) -> str:
     raise InsecureUrlError(f"SEGMENT_{region.value.upper()}_URL must be https: it carries write keys.")
 
 
-@cache
 def _client() -> httpx.Client:
     """One for the process: it is safe for threads, and keeps connections open."""
+    # Without the lock, threads that come first together would each make one.
+    with _making:
+        return _made()
+
+
+_making = threading.Lock()
+
+
+@cache
+def _made() -> httpx.Client:
     return httpx.Client(
         transport=DeadlineTransport(),
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
@@ -78,6 +89,12 @@ def _client() -> httpx.Client:
         follow_redirects=False,
         trust_env=False,
     )
+
+
+def close_connections() -> None:
+    """Let go of the connections that are kept open; the next request opens new ones."""
+    _client().close()
+    _made.cache_clear()
 
 
 def _basic(write_key: Secret) -> str:

@@ -40,20 +40,21 @@ class Sent:
         return {**ids, "attempt_id": self.attempt_id}
 
 
-def record(sent: Sent, answer: Answer) -> None:
-    """Record the answer. A source that was deleted meanwhile leaves nothing to record it on."""
+def record(sent: Sent, answer: Answer) -> bool:
+    """Record the answer; returns whether the lane may go on at once.
+
+    A source that was deleted meanwhile leaves nothing to record it on.
+    """
     with transaction.atomic():
         # The order of locks: see the note in delivery/lanes.py.
         there = lock_source(sent.credentials.source_id) is not None
         lane = Lane.objects.select_for_update().filter(pk=sent.credentials.source_id).first()
         if not there or lane is None or not _recorded(sent, answer):
             log.warning("The source was deleted while a request was under way.", extra=sent.logged)
-            return
-        if answer.outcome == Outcome.ACCEPTED:
-            _accept(sent, lane)
-        else:
-            _refuse(sent, answer, lane)
+            return False
+        going = _accept(sent, lane) if answer.outcome == Outcome.ACCEPTED else _refuse(sent, answer, lane)
     log.info("Attempt ended: %s, answer %s.", answer.outcome, answer.status_code, extra=sent.logged)
+    return going
 
 
 def _recorded(sent: Sent, answer: Answer) -> bool:
@@ -79,7 +80,7 @@ WHERE id IN (SELECT id FROM family) AND state IN ('open', 'set_aside', 'quaranti
 # The halves too: a 200 that comes after the batch was split speaks for all of its events.
 
 
-def _accept(sent: Sent, lane: Lane) -> None:
+def _accept(sent: Sent, lane: Lane) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(ACCEPT, [sent.parcel.batch.pk])
     lane.failures = lane.lone_rejections = 0
@@ -87,9 +88,10 @@ def _accept(sent: Sent, lane: Lane) -> None:
     lane.last_accepted_at = database_now()
     # The hold is not touched: it may be newer than this request.
     lane.save(update_fields=["failures", "lone_rejections", "accepted_version", "last_accepted_at"])
+    return True
 
 
-def _refuse(sent: Sent, answer: Answer, lane: Lane) -> None:
+def _refuse(sent: Sent, answer: Answer, lane: Lane) -> bool:
     now = database_now()
     batch = Batch.objects.select_for_update().get(pk=sent.parcel.batch.pk)
     if answer.ambiguous and batch.first_ambiguous_at is None:
@@ -97,11 +99,12 @@ def _refuse(sent: Sent, answer: Answer, lane: Lane) -> None:
         batch.ambiguous_region = sent.credentials.region
         batch.save(update_fields=["first_ambiguous_at", "ambiguous_region"])
     if batch.state != BatchState.OPEN or batch.attempts_made != sent.parcel.batch.attempts_made:
-        return
+        return False
     batch.failing_since = batch.failing_since or now
     decision = decide(answer, _history(sent, batch, lane, now), random.random())  # noqa: S311  # jitter is no secret
     _limit_key(sent, decision)
     _apply(decision, sent.parcel, batch, lane, now)
+    return not (decision.hold or decision.lane_delay)
 
 
 def _history(sent: Sent, batch: Batch, lane: Lane, now: datetime) -> History:

@@ -4,6 +4,7 @@ One that is down or frozen must not slow down whoever captures: a call waits hal
 nobody in this process asks again for a few seconds.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -49,8 +50,17 @@ def try_again() -> None:
     _Rest.until = 0.0
 
 
-@cache
+_making = threading.Lock()
+
+
 def _connection(url: str) -> Redis:
+    """One pool for the process, also when threads come first together."""
+    with _making:
+        return _made(url)
+
+
+@cache
+def _made(url: str) -> Redis:
     # redis-py retries three times with pauses unless told not to, and waits for ever unless given timeouts.
     return Redis.from_url(
         url,

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def send(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> bool:
-    """Make one attempt to send the parcel. False when none was begun: the lane must wait, or is another's by now."""
+    """Make one attempt to send the parcel, if it may be made. Returns whether the lane may go on at once."""
     url = client.batch_url(credentials.region)
     content = body(parcel.payloads, datetime.now(UTC))
     wait = limiter.permit(credentials.rate_key)
@@ -33,8 +33,7 @@ def send(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> bool:
     if sent is None:
         return False
     answer = client.post_batch(url, credentials.write_key, content, number=parcel.batch.attempts_made)
-    _record(sent, answer)
-    return True
+    return _record(sent, answer)
 
 
 CHECK_SOURCE: Final = """
@@ -98,15 +97,13 @@ def _wait_for_key(cursor: Any, values: dict[str, Any]) -> None:
     )
 
 
-def _record(sent: Sent, answer: Answer) -> None:
+def _record(sent: Sent, answer: Answer) -> bool:
     """An answer is too precious to lose to a restart of the database: without it the batch counts as unknown."""
-    for further in reversed(range(RECORD_TRIES)):
+    for _ in range(RECORD_TRIES - 1):
         try:
             return recording.record(sent, answer)
         except (OperationalError, InterfaceError):
-            if not further:
-                raise
             log.warning("The answer could not be recorded; trying again.", extra=sent.logged)
             connection.close()
             time.sleep(0.5)
-    return None
+    return recording.record(sent, answer)

@@ -1,16 +1,18 @@
 import pytest
 
-from delivery import redis_link
+from delivery import client, redis_link
 from delivery.redis_link import ask
 from integrations.spec.calls import track
 from tenants.scoping import every_tenant
 
 
 @pytest.fixture(autouse=True)
-def empty_redis():
-    """No flag, rate or queue of another test."""
+def fresh_start():
+    """No flag, rate or queue of another test, and no connection to its server."""
     redis_link.try_again()
     ask(lambda redis: redis.flushdb())
+    yield
+    client.close_connections()
 
 
 @pytest.fixture

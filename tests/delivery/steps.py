@@ -1,0 +1,43 @@
+"""Doing two things at once, in an order that a test decides."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from django.db import connections
+
+from tenants.scoping import every_tenant
+
+
+def in_thread(run: Callable[[], Any]) -> "Future[Any]":
+    """Run it in a thread with a connection of its own, which is closed after."""
+    pool = ThreadPoolExecutor(1)
+
+    def closing() -> Any:
+        try:
+            with every_tenant():
+                return run()
+        finally:
+            connections.close_all()
+
+    future = pool.submit(closing)
+    pool.shutdown(wait=False)
+    return future
+
+
+class Gate:
+    """A place where a thread waits until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self._reached, self._open = threading.Event(), threading.Event()
+
+    def wait(self) -> None:
+        self._reached.set()
+        assert self._open.wait(20), "Nobody opened the gate."
+
+    def reached(self) -> None:
+        assert self._reached.wait(20), "Nobody came to the gate."
+
+    def open(self) -> None:
+        self._open.set()

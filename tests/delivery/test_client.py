@@ -1,0 +1,229 @@
+import base64
+import logging
+import threading
+import time
+
+import pytest
+from django.db import transaction
+
+from delivery import client
+from delivery.client import batch_url, post_batch
+from delivery.enums import Outcome
+from delivery.errors import InsecureUrlError
+from integrations.enums import Region
+from integrations.secrets import Secret
+from tests.conftest import WRITE_KEY
+from tests.delivery.raw_server import raw_server
+
+KEY = Secret(WRITE_KEY)
+BODY = b'{"batch":[],"sentAt":"2026-01-31T09:30:00.000Z"}'
+CALL = b'{"type":"track","event":"Email Opened","userId":"u-1","messageId":"m-1"}'
+
+
+@pytest.fixture
+def url(segment):
+    return batch_url(Region.US)
+
+
+def read_request(connection):
+    """The head of the request, once its body is read too."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65_536)
+    head, _, rest = received.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(rest) < length:
+        rest += connection.recv(65_536)
+    return head
+
+
+def test_post_is_accepted(segment, url):
+    answer = post_batch(url, KEY, b'{"batch":[%s],"sentAt":"2026-01-31T09:30:00.000Z"}' % CALL)
+    assert (answer.outcome, answer.status_code, answer.ambiguous) == (Outcome.ACCEPTED, 200, False)
+    assert [call["event"] for call in segment.events("us", WRITE_KEY)] == ["Email Opened"]
+
+
+def test_post_sends_the_key_in_the_header_alone():
+    heads = []
+
+    def serve(connection):
+        heads.append(read_request(connection))
+        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"success":true}')
+
+    with raw_server(serve) as url:
+        assert post_batch(url + "/batch", KEY, BODY, number=3).outcome == Outcome.ACCEPTED
+    lines = heads[0].decode().split("\r\n")
+    assert lines[0] == "POST /v1/batch HTTP/1.1"
+    assert "Authorization: Basic " + base64.b64encode(f"{WRITE_KEY}:".encode()).decode() in lines
+    assert "Content-Type: application/json" in lines
+    assert "X-Retry-Count: 2" in lines
+    assert WRITE_KEY not in heads[0].decode()
+
+
+def test_post_keeps_the_connection_open():
+    connections = []
+
+    def serve(connection):
+        connections.append(connection)
+        while True:
+            read_request(connection)
+            connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"success":true}')
+
+    with raw_server(serve) as url:
+        outcomes = [post_batch(url + "/batch", KEY, BODY).outcome for _ in range(3)]
+    assert outcomes == [Outcome.ACCEPTED] * 3
+    assert len(connections) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_post_follows_no_redirect(segment, url, status):
+    segment.fault("us", "redirect", status=status, location=f"{segment.eu_url}/batch")
+    answer = post_batch(url, KEY, BODY)
+    assert (answer.outcome, answer.ambiguous) == (Outcome.REDIRECTED, False)
+    assert len(segment.requests()) == 1
+
+
+@pytest.mark.parametrize("fault", ["unsuccessful", "html", "empty"])
+def test_post_takes_no_other_200_for_acceptance(segment, url, fault):
+    segment.fault("us", fault)
+    answer = post_batch(url, KEY, BODY)
+    assert (answer.outcome, answer.status_code, answer.ambiguous) == (Outcome.NOT_CONFIRMED, 200, True)
+
+
+@pytest.mark.parametrize("fault", ["reset_before", "reset_middle", "reset_after"])
+def test_post_tells_of_a_broken_connection(segment, url, fault):
+    segment.fault("us", fault)
+    answer = post_batch(url, KEY, b'{"batch":["%s"]}' % (b"x" * 400_000))
+    assert (answer.outcome, answer.ambiguous) == (Outcome.BROKEN, True)
+
+
+def test_post_to_a_closed_port_has_surely_not_arrived():
+    with raw_server(read_request) as url:
+        pass
+    answer = post_batch(url + "/batch", KEY, BODY)
+    assert (answer.outcome, answer.ambiguous, answer.text) == (Outcome.NOT_SENT, False, "ConnectError")
+
+
+def test_post_to_an_unknown_host_has_surely_not_arrived():
+    answer = post_batch("https://segment.invalid/v1/batch", KEY, BODY)
+    assert (answer.outcome, answer.ambiguous) == (Outcome.NOT_SENT, False)
+
+
+def drip_headers(connection):
+    read_request(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    for _ in range(400):
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+def drip_body(connection):
+    read_request(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n")
+    for _ in range(400):
+        connection.sendall(b" ")
+        time.sleep(0.05)
+
+
+def say_nothing(connection):
+    read_request(connection)
+    time.sleep(20)
+
+
+@pytest.mark.parametrize("serve", [drip_headers, drip_body, say_nothing])
+def test_post_ends_at_its_deadline_however_slowly_an_answer_comes(monkeypatch, serve):
+    monkeypatch.setattr(client, "DEADLINE_SECONDS", 1.0)
+    with raw_server(serve) as url:
+        answer = post_batch(url + "/batch", KEY, BODY)
+    assert (answer.outcome, answer.ambiguous, answer.text) == (Outcome.TIMEOUT, True, "ReadTimeout")
+
+
+def read_nothing(_connection):
+    time.sleep(20)
+
+
+def test_post_ends_at_its_deadline_when_nobody_reads(monkeypatch):
+    monkeypatch.setattr(client, "DEADLINE_SECONDS", 1.0)
+    with raw_server(read_nothing) as url:
+        answer = post_batch(url + "/batch", KEY, b"x" * 20_000_000)
+    assert (answer.outcome, answer.ambiguous) == (Outcome.TIMEOUT, True)
+
+
+def test_post_reads_the_beginning_of_an_endless_answer():
+    def serve(connection):
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 500 Oops\r\nContent-Length: 999999999\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 65_536)
+
+    with raw_server(serve) as url:
+        answer = post_batch(url + "/batch", KEY, BODY)
+    assert (answer.outcome, answer.text) == (Outcome.SERVER_ERROR, "x" * 500)
+
+
+def test_post_masks_a_key_that_the_answer_quotes():
+    encoded = base64.b64encode(f"{WRITE_KEY}:".encode()).decode()
+
+    def serve(connection):
+        read_request(connection)
+        text = f"no such key: {WRITE_KEY}, {encoded}".encode()
+        connection.sendall(b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+
+    with raw_server(serve) as url:
+        answer = post_batch(url + "/batch", KEY, BODY)
+    assert answer.text == "no such key: ********, ********"
+
+
+def test_post_logs_no_key_and_no_body(segment, url, caplog):
+    caplog.set_level(logging.DEBUG)
+    post_batch(url, KEY, b'{"batch":[%s]}' % CALL)
+    assert WRITE_KEY not in caplog.text
+    assert base64.b64encode(f"{WRITE_KEY}:".encode()).decode() not in caplog.text
+    assert "Email Opened" not in caplog.text
+
+
+def test_post_uses_no_proxy_of_the_environment(segment, url, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    client.close_connections()
+    assert post_batch(url, KEY, b'{"batch":[%s]}' % CALL).outcome == Outcome.ACCEPTED
+
+
+def test_client_serves_many_threads(segment, url):
+    outcomes = []
+    threads = [threading.Thread(target=lambda: outcomes.append(post_batch(url, KEY, BODY).outcome)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(outcomes) == 8
+    assert len(segment.requests()) == 8
+
+
+@pytest.mark.django_db
+def test_post_refuses_to_run_inside_a_transaction(segment, url):
+    with transaction.atomic(), pytest.raises(RuntimeError, match="inside a transaction"):
+        post_batch(url, KEY, BODY)
+    assert segment.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("https://api.segment.io/v1", "https://api.segment.io/v1/batch"),
+        ("https://api.segment.io/v1/", "https://api.segment.io/v1/batch"),
+        ("http://127.0.0.1:9000/us/v1", "http://127.0.0.1:9000/us/v1/batch"),
+        ("http://localhost:9000/us/v1", "http://localhost:9000/us/v1/batch"),
+        ("http://[::1]:9000/us/v1", "http://[::1]:9000/us/v1/batch"),
+    ],
+)
+def test_batch_url_is_https_or_loopback(settings, base, url):
+    settings.SEGMENT_URLS = {"us": base}
+    assert batch_url(Region.US) == url
+
+
+@pytest.mark.parametrize("base", ["http://api.segment.io/v1", "http://127.0.0.1.evil.test/v1", "ftp://127.0.0.1/v1"])
+def test_batch_url_refuses_a_key_in_the_clear(settings, base):
+    settings.SEGMENT_URLS = {"us": base}
+    with pytest.raises(InsecureUrlError, match="SEGMENT_US_URL must be https"):
+        batch_url(Region.US)

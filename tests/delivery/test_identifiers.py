@@ -1,0 +1,29 @@
+import base64
+
+from delivery import identifiers
+
+KEY = {name: name + ":" + base64.urlsafe_b64encode(name.encode() * 16).decode() for name in ("k1", "k2")}
+
+
+def test_mint_never_repeats():
+    assert identifiers.mint() != identifiers.mint()
+
+
+def test_derive_is_stable_for_a_source_and_apart_for_others():
+    first = identifiers.derive(1, "order-42")
+    assert identifiers.derive(1, "order-42") == first
+    assert len({first, identifiers.derive(2, "order-42"), identifiers.derive(1, "order-43")}) == 3
+
+
+def test_derive_depends_on_a_secret(settings):
+    settings.ENCRYPTION_KEYS = [KEY["k1"]]
+    first = identifiers.derive(1, "order-42")
+    settings.ENCRYPTION_KEYS = [KEY["k2"]]
+    assert identifiers.derive(1, "order-42") != first
+
+
+def test_derive_stays_the_same_when_a_new_key_is_put_first(settings):
+    settings.ENCRYPTION_KEYS = [KEY["k1"]]
+    before = identifiers.derive(1, "order-42")
+    settings.ENCRYPTION_KEYS = [KEY["k2"], KEY["k1"]]
+    assert identifiers.derive(1, "order-42") == before

@@ -1,0 +1,178 @@
+from datetime import timedelta
+
+import orjson
+import pytest
+from django.db import connection, transaction
+
+from delivery import lanes
+from delivery.batching import cut
+from delivery.clock import database_now
+from delivery.enums import Hold, Outcome
+from delivery.models import Attempt, Batch, Lane, RateHold
+from delivery.outbox import capture
+from delivery.sending import begin, send
+from integrations.enums import Region
+from integrations.queries import sending_credentials
+from integrations.secrets import Secret
+from integrations.services import change_region, disconnect_source, pause_source, replace_write_key
+from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY
+from tests.delivery.steps import Gate, in_thread
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("everything")]
+
+CHANGES = {
+    "pause": pause_source,
+    "disconnect": disconnect_source,
+    "region": lambda source: change_region(source, Region.EU),
+    "key": lambda source: replace_write_key(source, Secret(OTHER_WRITE_KEY)),
+}
+
+
+@pytest.fixture
+def ready(source, call):
+    """What a turn has in hand before it begins an attempt."""
+    capture(source.tenant_id, call)
+    lease = lanes.lease(source.pk)
+    return lease, cut(lease), sending_credentials(source.pk)
+
+
+def test_begin_writes_the_attempt_before_anything_is_sent(source, ready):
+    lease, parcel, credentials = ready
+    Lane.objects.update(leased_until=database_now().replace(microsecond=0) + timedelta(seconds=5))
+    sent = begin(lease, parcel, credentials)
+    attempt = Attempt.objects.get(pk=sent.attempt_id)
+    assert (attempt.outcome, attempt.ambiguous, attempt.finished_at) == (Outcome.UNKNOWN, True, None)
+    assert (attempt.number, attempt.region, attempt.source_version) == (1, "us", source.version)
+    assert attempt.lease_token == lease.token
+    assert Batch.objects.get().attempts_made == parcel.batch.attempts_made == 1
+    assert Lane.objects.get().leased_until > database_now() + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_begin_after_a_change_of_the_source_begins_nothing(source, ready, change):
+    change(source)
+    assert begin(*ready) is None
+    assert Attempt.objects.count() == 0
+    assert Batch.objects.get().attempts_made == 0
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_begin_waits_for_a_change_that_is_being_committed(source, ready, change):
+    """The change has the source's row and has not committed: whoever begins now must see it as done."""
+    changed = Gate()
+
+    def change_slowly():
+        with transaction.atomic():
+            change(source)
+            changed.wait()
+
+    changing = in_thread(change_slowly)
+    changed.reached()
+    beginning = in_thread(lambda: begin(*ready))
+    _wait_until_blocked()
+    changed.open()
+    changing.result(20)
+    assert beginning.result(20) is None
+    assert Attempt.objects.count() == 0
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_waits_for_an_attempt_that_is_being_begun(source, ready, change):
+    """The other order: the attempt was there first, and is committed before the change is."""
+    begun = Gate()
+
+    def begin_slowly():
+        with transaction.atomic():
+            sent = begin(*ready)
+            begun.wait()
+            return sent
+
+    beginning = in_thread(begin_slowly)
+    begun.reached()
+    changing = in_thread(lambda: change(source))
+    _wait_until_blocked()
+    begun.open()
+    assert beginning.result(20) is not None
+    changing.result(20)
+    assert Attempt.objects.count() == 1
+
+
+def _wait_until_blocked():
+    """Until one of the other connections waits for a lock."""
+    with connection.cursor() as cursor:
+        for _ in range(2_000):
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            if cursor.fetchone()[0]:
+                return
+            cursor.execute("SELECT pg_sleep(0.005)")
+    raise AssertionError("Nobody waits for a lock.")
+
+
+def test_begin_without_the_lease_begins_nothing(ready):
+    Lane.objects.update(leased_until="2026-01-01T00:00Z")
+    assert begin(*ready) is None
+    assert Attempt.objects.count() == 0
+
+
+def test_begin_with_a_lease_that_is_anothers_begins_nothing(source, ready):
+    Lane.objects.update(leased_until="2026-01-01T00:00Z")
+    lanes.lease(source.pk)
+    assert begin(*ready) is None
+
+
+@pytest.mark.parametrize(
+    "columns", [{"hold": Hold.KEY_REFUSED, "held_at": "2026-01-31T09:30Z"}, {"not_before": "2999-01-01T00:00Z"}]
+)
+def test_begin_on_a_lane_held_or_waiting_begins_nothing(ready, columns):
+    Lane.objects.update(**columns)
+    assert begin(*ready) is None
+    assert Attempt.objects.count() == 0
+
+
+def test_begin_twice_on_one_number_begins_once(ready):
+    lease, parcel, credentials = ready
+    assert begin(lease, parcel, credentials) is not None
+    parcel.batch.attempts_made = 0
+    assert begin(lease, parcel, credentials) is None
+    assert Attempt.objects.count() == 1
+
+
+def test_begin_with_a_key_that_segment_told_to_wait_sleeps_as_long(ready):
+    _lease, _parcel, credentials = ready
+    until = database_now() + timedelta(seconds=90)
+    RateHold.objects.create(key_id=credentials.rate_key, until=until)
+    assert begin(*ready) is None
+    assert Attempt.objects.count() == 0
+    assert Lane.objects.get().not_before == until
+
+
+def test_begin_ignores_a_pause_that_is_over_and_those_of_other_keys(ready):
+    _lease, _parcel, credentials = ready
+    RateHold.objects.create(key_id=credentials.rate_key, until="2026-01-01T00:00Z")
+    RateHold.objects.create(key_id="another", until="2999-01-01T00:00Z")
+    assert begin(*ready) is not None
+
+
+def test_send_yields_when_the_permit_is_far_off(ready, segment, monkeypatch):
+    monkeypatch.setattr("delivery.limiter.permit", lambda _rate_key: 0.5)
+    assert send(*ready) is False
+    assert segment.requests() == []
+    assert Attempt.objects.count() == 0
+    assert Lane.objects.get().not_before > database_now()
+
+
+def test_send_sets_sent_at_anew_and_keeps_message_id_and_timestamp(ready, segment):
+    lease, parcel, credentials = ready
+    segment.fault("us", "status", status=503, count=1)
+    send(lease, parcel, credentials)
+    Batch.objects.update(not_before=None)
+    Lane.objects.update(not_before=None)
+    send(lease, parcel, credentials)
+    first, second = segment.requests()
+    assert first != second
+    (event,) = segment.events("us", WRITE_KEY)
+    assert (event["messageId"], event["timestamp"]) == tuple(
+        orjson.loads(parcel.payloads[0])[name] for name in ("messageId", "timestamp")
+    )

@@ -1,0 +1,99 @@
+import base64
+import json
+import logging
+
+import pytest
+from django.db import transaction
+
+from delivery import redis_link
+from delivery.outbox import capture
+from delivery.redis_link import ask
+from delivery.wake import clear_flags, hint, wake
+from integrations.enums import Region
+from integrations.services import pause_source
+from tests.conftest import OTHER_WRITE_KEY, make_source
+
+
+def hints(queue):
+    """What was sent to a queue, oldest first, as lists of source ids."""
+    messages = ask(lambda redis: redis.lrange(queue, 0, -1))
+    bodies = [json.loads(base64.b64decode(json.loads(message)["body"])) for message in reversed(messages)]
+    return [args[0] for args, _kwargs, _embed in bodies]
+
+
+def test_wake_sends_source_ids_to_the_regions_queue():
+    wake([1, 2], "eu")
+    assert hints("eu") == [[1, 2]]
+    assert hints("us") == []
+
+
+def test_wake_is_coalesced_until_a_turn_clears_the_flag(monkeypatch):
+    monkeypatch.setattr("delivery.wake.FLAG_SECONDS", 60)
+    wake([1], "us")
+    wake([1, 2], "us")
+    assert hints("us") == [[1], [2]]
+    clear_flags([1])
+    wake([1, 2], "us")
+    assert hints("us") == [[1], [2], [1]]
+
+
+def test_wake_flag_lasts_a_second_at_most():
+    wake([1], "us")
+    assert 0 < ask(lambda redis: redis.pttl("headwater:wake:1")) <= 1_000
+
+
+def test_hint_ignores_flags_and_takes_fifty_lanes_a_task():
+    wake([1], "us")
+    hint(list(range(120)), "us")
+    assert [len(ids) for ids in hints("us")] == [1, 50, 50, 20]
+
+
+@pytest.fixture
+def quiet_source(source):
+    """Connecting it sent a hint too."""
+    ask(lambda redis: redis.flushdb())
+    return source
+
+
+@pytest.mark.django_db(transaction=True)
+def test_capture_wakes_after_the_commit(quiet_source, call):
+    source = quiet_source
+    with transaction.atomic():
+        capture(source.tenant_id, call)
+        assert hints("us") == []
+    assert hints("us") == [[source.pk]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_capture_that_rolls_back_wakes_nobody(quiet_source, call):
+    with transaction.atomic():
+        capture(quiet_source.tenant_id, call)
+        transaction.set_rollback(True)
+    assert hints("us") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_capture_wakes_each_region_and_no_paused_source(source, tenant, call):
+    european = make_source(tenant, OTHER_WRITE_KEY, Region.EU, "Second")
+    pause_source(source)
+    ask(lambda redis: redis.flushdb())
+    capture(tenant.pk, call)
+    assert (hints("us"), hints("eu")) == ([], [[european.pk]])
+
+
+def test_wake_without_redis_raises_nothing_and_rests(settings, caplog):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    wake([1], "us")
+    settings.REDIS_URL = "redis://never.asked.invalid:1/0"
+    wake([1], "us")
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        "Redis does not answer: the sweep will wake the lanes."
+    ] * 2
+    redis_link.try_again()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_capture_without_redis_is_captured(source, call, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert len(capture(source.tenant_id, call).event_ids) == 1
+    redis_link.try_again()
