@@ -1,9 +1,9 @@
 """Faults on demand: what Segment, or the way to it, does wrong when a test or a drill asks for it."""
 
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sandbox.workspace import REGIONS
 
@@ -29,6 +29,21 @@ STORING = (Do.DELAY, Do.SLOW, Do.RESET_AFTER)
 """Segment has taken the events in and only the answer goes wrong, unless `stores` says otherwise."""
 
 
+KINDS: Final[dict[str, type[object] | tuple[type[object], ...]]] = {
+    "key": str,
+    "containing": str,
+    "count": int,
+    "seconds": (int, float),
+    "status": int,
+    "headers": dict,
+    "body": str,
+    "delay_ms": (int, float),
+    "every_ms": (int, float),
+    "location": str,
+    "stores": bool,
+}
+
+
 @dataclass(slots=True, kw_only=True)
 class Fault:
     region: str
@@ -42,8 +57,8 @@ class Fault:
     status: int = 503
     headers: dict[str, str] = field(default_factory=dict)
     body: str = '{"success": false}'
-    delay_ms: int = 0
-    every_ms: int = 1000
+    delay_ms: float = 0
+    every_ms: float = 1000
     """SLOW: the time between two bytes of the answer."""
     location: str = "/redirected"
     stores: bool | None = None
@@ -53,11 +68,12 @@ class Fault:
     @classmethod
     def from_json(cls, content: Any) -> "Fault":
         """Raises ValueError with a sentence for the caller."""
-        given = {entry.name for entry in fields(cls)} - {"used", "since"}
-        if not isinstance(content, dict) or not set(content) <= given:
-            raise ValueError(f"A fault is a JSON object with some of: {', '.join(sorted(given))}.")
+        if not isinstance(content, dict) or not set(content) <= {"region", "do", *KINDS}:
+            raise ValueError(f"A fault is a JSON object with region, do and some of: {', '.join(KINDS)}.")
         if content.get("region") not in REGIONS or content.get("do") not in list(Do):
             raise ValueError(f'A fault needs "region" (us, eu) and "do" ({", ".join(Do)}).')
+        if wrong := [name for name, kind in KINDS.items() if name in content and not isinstance(content[name], kind)]:
+            raise ValueError(f"A fault has values of another type in: {', '.join(wrong)}.")
         return cls(**{**content, "do": Do(content["do"])})
 
     @property

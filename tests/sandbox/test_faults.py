@@ -116,7 +116,15 @@ def test_hang_never_answers(segment):
 
 
 @pytest.mark.parametrize(
-    "content", [[7], {}, {"region": "us", "do": "explode"}, {"region": "mars", "do": "hang"}, {"region": "us", "x": 1}]
+    "content",
+    [
+        [7],
+        {},
+        {"region": "us", "do": "explode"},
+        {"region": "mars", "do": "hang"},
+        {"region": "us", "do": "hang", "x": 1},
+        {"region": "us", "do": "hang", "count": "1"},
+    ],
 )
 def test_unknown_fault_is_refused(segment, content):
     answer = httpx.post(f"{segment.url}/_control/faults", json=content)
