@@ -63,7 +63,7 @@ def _make_var(var: Path) -> None:
         owner = var.stat().st_uid
     except OSError as error:
         raise EmbeddedError(
-            f"{var} cannot be used ({error.strerror}): run as the user who made it, or remove it."
+            f"{var} cannot be used ({error.strerror}): run as the user whose it is, or name a folder in VAR_DIR."
         ) from None
     if owner != os.geteuid():
         raise EmbeddedError(

@@ -108,7 +108,7 @@ class Postgres(Server):
         shutil.rmtree(attempt)
 
     def _initdb(self, cluster: Path, password: Path, uid: int | None) -> None:
-        command = [
+        command: list[str | Path] = [
             *(postgres_folder() / "bin" / "initdb", "--pgdata", cluster),
             *("--username=postgres", "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"),
             # PostgreSQL's own locale: the machine may have none.

@@ -44,7 +44,7 @@ def test_dead_program_is_started_again_after_a_growing_pause(supervise):
 
     def ended_times(count: int) -> bool:
         supervisor.look_after(program)
-        return program.failures == count
+        return bool(program.failures == count)
 
     assert eventually(lambda: ended_times(2))
     assert said == [
