@@ -6,6 +6,7 @@ A missing or bad value stops the start with one line that says which and what to
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from config import environment
@@ -123,8 +124,10 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "tenants:home"
-SESSION_COOKIE_NAME = "headwater_session"
-CSRF_COOKIE_NAME = "headwater_csrf"
+# A cookie is for a host whatever the port: two copies on one machine must not sign each other out.
+_PORT_SUFFIX = f"_{port}" if (port := urlsplit(SITE_URL).port) else ""
+SESSION_COOKIE_NAME = f"headwater_session{_PORT_SUFFIX}"
+CSRF_COOKIE_NAME = f"headwater_csrf{_PORT_SUFFIX}"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -206,6 +209,7 @@ UNFOLD = {
     "SITE_HEADER": "Headwater",
     "SITE_SUBHEADER": "Staff",
     "SITE_SYMBOL": "water_drop",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("img/favicon.svg")}],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {
