@@ -1,8 +1,9 @@
 """Words, concepts and patterns of look-alikes, read from data/lookalikes.toml."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -53,9 +54,22 @@ class Lexicon:
         word = words[at]
         return (
             word in self.fillers
+            or word.isdecimal()
             or (at == 0 and len(words) > 1 and word in self.beginnings)
             or (at == len(words) - 1 and at > 0 and word in self.endings)
         )
+
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_APPLE = re.compile(r"\bi(?:OS|Phone|Pad)")
+_AB = re.compile(r"\ba\s*[/&_-]\s*b(?=[\s_-]|test)", re.IGNORECASE)
+_NO_LETTERS = re.compile(r"[\W_]+")
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """`checkoutCompleted`, `CHECKOUT_COMPLETED` and `Checkout: completed!` are all ("checkout", "completed")."""
+    text = _CAMEL.sub(" ", _AB.sub("ab", _APPLE.sub(lambda match: match[0].lower(), name)))
+    return tuple(_NO_LETTERS.sub(" ", text).lower().split())
 
 
 @cache
@@ -65,7 +79,7 @@ def lexicon() -> Lexicon:
     phrases = dict(_phrases(data))
     fillers, beginnings, endings = (frozenset(data[name].split()) for name in ("fillers", "beginnings", "endings"))
     words = {word for phrase in phrases for word in phrase} | set(data["ordinary"]["words"].split())
-    return Lexicon(
+    known = Lexicon(
         phrases=phrases,
         vocabulary=frozenset(words | fillers | beginnings | endings),
         fillers=fillers,
@@ -74,27 +88,28 @@ def lexicon() -> Lexicon:
         anywhere=_patterns(data, "anywhere", None),
         within={category: _patterns(data, "within", category) for category in catalogue().categories},
     )
+    # The Spec's own words are patterns too, and win: no other event may claim what an exact name says.
+    own = {known.concepts(words_of(event)): event for event in catalogue().events}
+    return replace(known, anywhere={**known.anywhere, **own})
 
 
 def _phrases(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    irregular = {verb: forms.split() for verb, forms in data["irregular"].items()}
     for concept, texts in data["words"].items():
         for text in _listed(texts):
             *before, last = text.split()
-            for form in (last, *_plurals(last)):
-                yield (*before, form), concept
+            yield from (((*before, form), concept) for form in (last, *_plurals(last)))
     # Verbs come second: where a form is both, as "orders", it is the verb that an event's name is about.
+    irregular = {verb: forms.split() for verb, forms in data["irregular"].items()}
+    single_forms = []
     for concept, texts in data["verbs"].items():
         for text in _listed(texts):
-            if text.startswith("!"):
-                yield (text[1:],), concept
-                continue
             first, *after = text.split()
-            for form in {*_forms(first), *irregular.get(first, [])}:
-                yield (form, *after), concept
-    # The forms with a meaning of their own win over the verb's.
-    for concept, texts in data["verbs"].items():
-        yield from (((text[1:],), concept) for text in _listed(texts) if text.startswith("!"))
+            if first.startswith("!"):
+                single_forms.append(((first[1:], *after), concept))
+            else:
+                yield from (((form, *after), concept) for form in {*_forms(first), *irregular.get(first, [])})
+    # A form with a meaning of its own wins over the verb's: "playing" is a heartbeat, "play" a start.
+    yield from single_forms
 
 
 def _listed(texts: str) -> list[str]:
@@ -104,7 +119,7 @@ def _listed(texts: str) -> list[str]:
 def _plurals(noun: str) -> list[str]:
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return [f"{noun[:-1]}ies"]
-    return [f"{noun}es"] if noun.endswith(("s", "sh", "ch", "x")) else [f"{noun}s"]
+    return [f"{noun}es"] if noun.endswith(("s", "sh", "ch", "x", "o")) else [f"{noun}s"]
 
 
 def _forms(verb: str) -> set[str]:

@@ -6,14 +6,13 @@ the name one of its own. So "Purchase", "Transaction Complete" and "order_placed
 is left alone.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
 
 from integrations.spec.catalogue import catalogue
-from integrations.spec.lexicon import Concepts, Lexicon, lexicon
+from integrations.spec.lexicon import Concepts, Lexicon, lexicon, words_of
 
 MAX_CHARACTERS = 200
 """Longer names are not looked at: no event of the Spec is longer than 31 characters."""
@@ -93,17 +92,6 @@ def _readings(concepts: Concepts) -> Iterator[Concepts]:
     for reading in readings:
         yield reading
         yield reading - {"user"}
-
-
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_AB = re.compile(r"\ba\s*[/&_-]\s*b(?=[\s_-]|test)", re.IGNORECASE)
-_NO_LETTERS = re.compile(r"[\W_]+")
-
-
-def words_of(name: str) -> tuple[str, ...]:
-    """`checkoutCompleted`, `CHECKOUT_COMPLETED` and `Checkout: completed!` are all ("checkout", "completed")."""
-    text = _CAMEL.sub(" ", _AB.sub("ab", name.replace("iOS", "Ios").replace("iP", "Ip")))
-    return tuple(_NO_LETTERS.sub(" ", text).lower().split())
 
 
 _SHORTEST_TYPO = 6

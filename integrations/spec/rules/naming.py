@@ -77,13 +77,13 @@ def _name_findings(name: str, category: str | None) -> tuple[Finding, ...]:
     verdict = match_name(name, category)
     if verdict.verdict is Verdict.SPEC:
         return ()
-    if verdict.verdict is Verdict.LOOKALIKE:
-        return (LOOKALIKE.at("event", verdict.reason, f"Call it “{verdict.spec}”."),)
     findings = []
+    if verdict.verdict is Verdict.LOOKALIKE:
+        findings.append(LOOKALIKE.at("event", verdict.reason, f"Call it “{verdict.spec}”."))
+    elif not is_proper_case(name):
+        findings.append(EVENT_CASING.at("event", f"“{shown(name)}” is not in Proper Case."))
     if _DYNAMIC.search(name):
         findings.append(EVENT_DYNAMIC.at("event", f"“{shown(name)}” holds something that varies."))
-    if not is_proper_case(name):
-        findings.append(EVENT_CASING.at("event", f"“{shown(name)}” is not in Proper Case."))
     return tuple(findings)
 
 

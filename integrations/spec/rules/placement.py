@@ -32,6 +32,9 @@ NOT_YOURS = warning(
 
 _OLD_NAMES = {"action": "type", "options": "context", "userproperties": "traits"}
 _TOP_IN_CONTEXT = ("userId", "anonymousId", "messageId", "timestamp")
+_PERSONAL = ("age", "avatar", "birthday", "email", "firstName", "gender", "lastName", "phone", "username")
+"""Traits that are nothing else, wherever they stand; a `title` can be many things."""
+
 _HOLDER = {"identify": "traits", "group": "traits"}
 
 
@@ -73,10 +76,13 @@ def _stray(name: str, kind: Any, known: frozenset[str]) -> Finding:
     if in_context is not None:
         return _misplaced(shown(name), name, f"context.{in_context}")
     holder = _HOLDER.get(kind, "properties") if isinstance(kind, str) else "properties"
-    if name in ("properties", "traits"):
+    traits = "traits" if holder == "traits" else "context.traits"
+    if name == "properties":
         return _misplaced(name, name, holder)
-    if key in _by_squeezed_name("traits"):
-        return _misplaced(shown(name), name, "traits" if holder == "traits" else "context.traits")
+    if name == "traits":
+        return _misplaced(name, name, traits)
+    if (trait := _by_squeezed_name("traits").get(key)) is not None:
+        return _misplaced(shown(name), name, f"{traits}.{trait}")
     text = f"A call of this type has no field “{shown(name)}”; Segment drops it."
     return UNKNOWN.at(shown(name), text, f"Put it into {holder}, or leave it out.")
 
@@ -105,5 +111,5 @@ def _squeezed_names(names: frozenset[str]) -> Mapping[str, str]:
 @cache
 def _by_squeezed_name(place: str) -> Mapping[str, str]:
     spec = catalogue()
-    names = {"context": spec.context, "traits": spec.user_traits, "top": _TOP_IN_CONTEXT}[place]
+    names = {"context": spec.context, "traits": _PERSONAL, "top": _TOP_IN_CONTEXT}[place]
     return {squeezed(name): name for name in names}
