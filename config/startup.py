@@ -28,6 +28,8 @@ def prepare(arguments: list[str]) -> None:
     read_env_file()
     command = arguments[0] if arguments else "help"
     missing = [name for name, setting in SETTINGS.items() if not os.environ.get(setting)]
+    if not missing:
+        return
     if command.startswith("-") or command in WITHOUT_SERVERS or {"-h", "--help"} & set(arguments):
         os.environ.update({SETTINGS[name]: _NOWHERE[SETTINGS[name]] for name in missing})
         return

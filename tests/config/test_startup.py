@@ -1,3 +1,5 @@
+import os
+
 import psycopg
 
 from tests.config.conftest import answers, environment_of, eventually, run
@@ -7,6 +9,14 @@ def test_command_without_need_starts_no_server(tmp_path):
     var = tmp_path / "var"
     for command in (["check"], ["migrate", "--help"]):
         assert run("manage.py", *command, env=environment_of(var)).returncode == 0
+    assert not var.exists()
+
+
+def test_command_with_servers_of_ones_own_leaves_no_trace(tmp_path):
+    var = tmp_path / "var"
+    own = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    done = run("manage.py", "showmigrations", "tenants", env=environment_of(var) | own)
+    assert done.returncode == 0
     assert not var.exists()
 
 
