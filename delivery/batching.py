@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from delivery.bodies import PAYLOAD_BYTES
-from delivery.clock import database_now
+from delivery.clock import ClockTimestamp
 from delivery.lanes import Lease, lock_source
 from delivery.models import Batch
 from integrations.spec.limits import MAX_BATCH_EVENTS
@@ -94,7 +94,7 @@ def new_batch(source_id: int, tenant_id: int, event_ids: Sequence[int], size: in
     """Insert an open batch. `inherited` is what a half has from its whole."""
     batch = Batch(
         source_id=source_id, tenant_id=tenant_id, event_ids=list(event_ids), event_count=len(event_ids), bytes=size,
-        created_at=database_now(), **inherited,
+        created_at=ClockTimestamp(), **inherited,
     )  # fmt: skip
     batch.save(force_insert=True)
     return batch

@@ -18,11 +18,13 @@ COLUMN_CHARACTERS: Final = 500
 REASONS: Final = {
     "too_large": RefusalReason.TOO_LARGE,
     "no_identity": RefusalReason.NO_IDENTITY,
-    "not_an_object": RefusalReason.NOT_JSON,
-    "not_json": RefusalReason.NOT_JSON,
+    "call_not_object": RefusalReason.NOT_JSON,
     "key_not_string": RefusalReason.NOT_JSON,
-    "value_not_json": RefusalReason.NOT_JSON,
+    "number_not_finite": RefusalReason.NOT_JSON,
+    "number_too_large": RefusalReason.NOT_JSON,
+    "text_not_unicode": RefusalReason.NOT_JSON,
     "too_deep": RefusalReason.NOT_JSON,
+    "value_not_json": RefusalReason.NOT_JSON,
 }
 """Which findings are a reason of their own; any other error breaks the Spec."""
 
@@ -55,7 +57,7 @@ def prepare(call: Any) -> Prepared | Rejected:
     try:
         encoded = encode({name: value for name, value in completed.items() if name != "messageId"})
     except NotJsonError as error:
-        return _rejected(call, [*_errors(lint(completed)), _not_json(error)])
+        return _rejected(call, _errors(lint(completed)) or [_not_json(error)])
     errors = _errors(lint(completed, size=len(encoded) + MESSAGE_ID_BYTES))
     return _rejected(call, errors) if errors else _read(completed, encoded)
 
@@ -95,7 +97,7 @@ def _errors(findings: list[Finding]) -> list[Finding]:
 
 def _not_json(error: NotJsonError) -> Finding:
     text = f"The call cannot be written as JSON: {error}."
-    return Finding(Severity.ERROR, "not_json", "", text, "Send texts, numbers, booleans, lists and objects.")
+    return Finding(Severity.ERROR, "value_not_json", "", text, "Send texts, numbers, booleans, lists and objects.")
 
 
 def _rejected(call: Any, findings: list[Finding]) -> Rejected:

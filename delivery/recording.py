@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
 
 from delivery.batching import Parcel, new_batch
 from delivery.choosing import close
@@ -47,18 +49,16 @@ def record(sent: Sent, answer: Answer) -> bool:
     """
     with transaction.atomic():
         # The order of locks: see the note in delivery/lanes.py.
-        there = lock_source(sent.credentials.source_id) is not None
-        lane = Lane.objects.select_for_update().filter(pk=sent.credentials.source_id).first()
-        if not there or lane is None or not _recorded(sent, answer):
+        if lock_source(sent.credentials.source_id) is None:
             log.warning("The source was deleted while a request was under way.", extra=sent.logged)
             return False
-        going = _accept(sent, lane) if answer.outcome == Outcome.ACCEPTED else _refuse(sent, answer, lane)
+        going = _accept(sent, answer) if answer.outcome == Outcome.ACCEPTED else _refuse(sent, answer)
     log.info("Attempt ended: %s, answer %s.", answer.outcome, answer.status_code, extra=sent.logged)
     return going
 
 
-def _recorded(sent: Sent, answer: Answer) -> bool:
-    changed = Attempt.objects.filter(pk=sent.attempt_id).update(
+def _complete(sent: Sent, answer: Answer) -> None:
+    Attempt.objects.filter(pk=sent.attempt_id).update(
         finished_at=ClockTimestamp(),
         outcome=answer.outcome,
         ambiguous=answer.ambiguous,
@@ -66,7 +66,6 @@ def _recorded(sent: Sent, answer: Answer) -> bool:
         answer=answer.text,
         retry_after=answer.retry_after,
     )
-    return changed == 1
 
 
 ACCEPT: Final = """
@@ -80,20 +79,25 @@ WHERE id IN (SELECT id FROM family) AND state IN ('open', 'set_aside', 'quaranti
 # The halves too: a 200 that comes after the batch was split speaks for all of its events.
 
 
-def _accept(sent: Sent, lane: Lane) -> bool:
+def _accept(sent: Sent, answer: Answer) -> bool:
+    # The hold is not touched: it may be newer than this request.
+    Lane.objects.filter(pk=sent.credentials.source_id).update(
+        failures=0,
+        lone_rejections=0,
+        accepted_version=Greatest(F("accepted_version"), sent.credentials.version),
+        last_accepted_at=ClockTimestamp(),
+    )
     with connection.cursor() as cursor:
         cursor.execute(ACCEPT, [sent.parcel.batch.pk])
-    lane.failures = lane.lone_rejections = 0
-    lane.accepted_version = max(lane.accepted_version, sent.credentials.version)
-    lane.last_accepted_at = database_now()
-    # The hold is not touched: it may be newer than this request.
-    lane.save(update_fields=["failures", "lone_rejections", "accepted_version", "last_accepted_at"])
+    _complete(sent, answer)
     return True
 
 
-def _refuse(sent: Sent, answer: Answer, lane: Lane) -> bool:
+def _refuse(sent: Sent, answer: Answer) -> bool:
     now = database_now()
+    lane = Lane.objects.select_for_update().get(pk=sent.credentials.source_id)
     batch = Batch.objects.select_for_update().get(pk=sent.parcel.batch.pk)
+    _complete(sent, answer)
     if answer.ambiguous and batch.first_ambiguous_at is None:
         batch.first_ambiguous_at = Attempt.objects.values_list("started_at", flat=True).get(pk=sent.attempt_id)
         batch.ambiguous_region = sent.credentials.region

@@ -119,6 +119,8 @@ def test_capture_many_keeps_the_order_across_statements(source):
         ({"properties": {"a": float("nan")}}, RefusalReason.NOT_JSON),
         ({"properties": {"a": float("inf")}}, RefusalReason.NOT_JSON),
         ({"properties": {"a": "\ud800"}}, RefusalReason.NOT_JSON),
+        ({"userId": "\ud800"}, RefusalReason.NOT_JSON),
+        ({"event": "a\x00b"}, RefusalReason.SPEC),
         ({"properties": {"a": object()}}, RefusalReason.NOT_JSON),
         ({"properties": {"a": 2**64}}, RefusalReason.NOT_JSON),
         ({"properties": {"a": "x" * 33_000}}, RefusalReason.TOO_LARGE),
@@ -153,11 +155,11 @@ def _payload(source, call):
 
 
 def test_capture_stores_what_columns_cannot_hold_as_it_is(source, call):
-    odd = {**call, "userId": "n\x00ul " + "ü" * 3_000, "event": "Odd Thing Done"}
+    odd = {**call, "userId": "ü" * 3_000, "event": "Odd Thing Done"}
     capture(source.tenant_id, odd)
     event = Event.objects.get()
     assert orjson.loads(event.payload)["userId"] == odd["userId"]
-    assert event.user_id == ("n\N{REPLACEMENT CHARACTER}ul " + "ü" * 3_000)[:500]
+    assert event.user_id == "ü" * 500
 
 
 def test_capture_many_captures_the_neighbours_of_a_refused_call(source, call):
