@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core import checks
 
 
 class IntegrationsConfig(AppConfig):
@@ -7,5 +8,7 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations import mappings
+        from integrations.checks import check_mappings
 
         mappings.load()
+        checks.register(check_mappings)

@@ -94,6 +94,14 @@ def test_lint_lets_a_tool_put_its_own_id_into_the_context():
     assert lint(track(context={"yourToolId": "5", "custom_thing": 1})) == []
 
 
+def test_lint_leaves_what_segments_own_clients_send_alone():
+    python = track(anonymousId=None, integrations={}, timestamp="2026-01-31T09:30:00+00:00", messageId="m-1")
+    node = track(_metadata={"nodeVersion": "22.0.0"}, context={"library": {"name": "@segment/analytics-node"}})
+
+    assert lint(python) == []
+    assert lint(node) == []
+
+
 def test_lint_takes_null_for_absent():
     assert lint(track(anonymousId=None, properties=None, context=None, messageId=None, timestamp=None)) == []
 
