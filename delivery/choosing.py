@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Final
 
-from django.db import connection
-from django.db.models import Q
+from django.db import connection, transaction
+from django.db.models import Min, Q
 
 from delivery import lanes
 from delivery.batching import Parcel, cut, payloads_of
@@ -68,9 +68,12 @@ def _settle(batch: Batch, region: Region) -> str:
 
 def _may_open(source_id: int) -> bool:
     """Whether there is room for another batch. If not, the lane waits for the first of those that are open."""
-    waits = Batch.objects.filter(source_id=source_id, state=BatchState.OPEN).values_list("not_before", flat=True)
-    if len(waits) < OPEN_BATCHES:
+    waiting = Batch.objects.filter(source_id=source_id, state=BatchState.OPEN)
+    if waiting.count() < OPEN_BATCHES:
         return True
-    first = min((moment for moment in waits if moment), default=database_now())
-    lanes.wait(source_id, max(first - database_now(), timedelta(milliseconds=100)).total_seconds())
+    with transaction.atomic():
+        # A new key lets batches and lane go at once; without the lock, this could put back a wait that it took away.
+        lanes.lock_source(source_id)
+        first = waiting.aggregate(first=Min("not_before"))["first"] or database_now()
+        lanes.wait(source_id, max(first - database_now(), timedelta(milliseconds=100)).total_seconds())
     return False

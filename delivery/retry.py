@@ -116,9 +116,13 @@ def _again(answer: Answer, history: History, chance: float) -> Decision:
 
 
 def _rate_limited(answer: Answer, history: History, chance: float) -> Decision:
-    """Segment's own pace: it costs no try. Without a time to wait, at least the second that its limits count by."""
+    """Segment's own pace: it costs no try. Without a time to wait, at least the second that its limits count by.
+
+    It is about the key, so a lane that has another one by now goes on.
+    """
     delay = float(answer.retry_after or 0) or max(BASE_SECONDS, backoff(history.lane_failures, chance))
-    return Decision(action=Action.RETRY, key_delay=delay, lane_delay=delay, counts=False)
+    lane_delay = delay if history.current else 0.0
+    return Decision(action=Action.RETRY, key_delay=delay, lane_delay=lane_delay, counts=False)
 
 
 def _rejected(answer: Answer, history: History) -> Decision:

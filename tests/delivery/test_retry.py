@@ -104,6 +104,7 @@ def test_decide_holds_with_a_reason_for_the_customer(answer, history, hold):
         (failed(503, retry_after=30), {}, (30, 30, 0), True),
         (failed(503, retry_after=0), {}, (0.5, 0.5, 0), True),
         (limited(7), {"tries": 9, "lane_failures": 9}, (0, 7, 7), False),
+        (limited(7), OUTDATED, (0, 0, 7), False),
         (limited(), {}, (0, 1, 1), False),
         (limited(0), {}, (0, 1, 1), False),
         (limited(), {"lane_failures": 5}, (0, 16, 16), False),

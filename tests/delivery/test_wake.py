@@ -1,6 +1,9 @@
 import base64
 import json
 import logging
+import os
+import signal
+import time
 
 import pytest
 from django.db import transaction
@@ -97,3 +100,17 @@ def test_capture_without_redis_is_captured(source, call, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     assert len(capture(source.tenant_id, call).event_ids) == 1
     redis_link.try_again()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_capture_with_a_frozen_redis_is_captured_and_waits_once(source, call):
+    """faults.md, rows 6 and 7: 2.5 s at worst, then no wait."""
+    process = ask(lambda redis: redis.info()["process_id"])
+    os.kill(process, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        assert [len(capture(source.tenant_id, call).event_ids) for _ in range(20)] == [1] * 20
+        assert time.monotonic() - started < 2.5
+    finally:
+        os.kill(process, signal.SIGCONT)
+        redis_link.try_again()
