@@ -49,6 +49,7 @@ _DYNAMIC = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_NAME = 500
+"""No more of a name is looked at, so that what the caches below remember stays small."""
 _MAX_PROPERTIES_SEEN = 1_000
 
 
@@ -127,7 +128,7 @@ def _bad_names(properties: dict[Any, Any]) -> Iterator[tuple[str, str]]:
         for name, value in container.items():
             if not isinstance(name, str):
                 continue
-            if not is_snake_case(name) and name not in reported:
+            if not is_snake_case(name[:_LONGEST_NAME]) and name not in reported:
                 reported.add(name)
                 yield name, f"{path}.{shown(name)}"
             if isinstance(value, dict | list | tuple):
