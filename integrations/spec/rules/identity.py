@@ -60,6 +60,7 @@ TIMESTAMP_WITHOUT_ZONE = warning(
 )
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_LONGEST_EMAIL = 320
 _PLACEHOLDERS = frozenset(
     {"-", "-1", "0", "[object object]", "anonymous", "false", "guest", "n/a", "na", "nan", "nil", "none", "null"}
     | {"00000000-0000-0000-0000-000000000000", "test", "true", "undefined", "unknown", "user", "userid", "user_id"}
@@ -137,7 +138,7 @@ def _quoted(field: str, value: Any) -> str:
 
 def _check_user_id(user_id: str, found: list[Finding]) -> None:
     code: Code | None = None
-    if "@" in user_id and _EMAIL.fullmatch(user_id.strip()):
+    if "@" in user_id and len(user_id) <= _LONGEST_EMAIL and _EMAIL.fullmatch(user_id.strip()):
         code, text = USER_ID_IS_EMAIL, "userId is an email address."
     elif user_id.strip().lower() in _PLACEHOLDERS:
         code, text = USER_ID_PLACEHOLDER, "userId is a placeholder, not the id of a person."
