@@ -8,9 +8,13 @@ from tenants.scoping import every_tenant
 
 @pytest.fixture(autouse=True)
 def fresh_start():
-    """No flag, rate or queue of another test, and no connection to its server."""
+    """No flag, rate or queue of another test."""
     redis_link.try_again()
     ask(lambda redis: redis.flushdb())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_connections_left():
     yield
     client.close_connections()
 

@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connections
 
 from tenants.scoping import every_tenant
+
+T = TypeVar("T")
 
 
 def in_thread(run: Callable[[], Any]) -> "Future[Any]":
@@ -41,3 +43,9 @@ class Gate:
 
     def open(self) -> None:
         self._open.set()
+
+
+def sure(value: T | None) -> T:
+    """The value, which must be there."""
+    assert value is not None
+    return value

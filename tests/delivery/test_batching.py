@@ -12,13 +12,14 @@ from delivery.enums import BatchState
 from delivery.models import Batch, Event, Lane, Pending
 from delivery.outbox import capture, capture_many
 from integrations.spec.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
+from tests.delivery.steps import sure
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 
 
 @pytest.fixture
 def lease(source):
-    return lanes.lease(source.pk)
+    return sure(lanes.lease(source.pk))
 
 
 def wait_with(source, sizes):
@@ -38,7 +39,7 @@ def wait_with(source, sizes):
 
 def test_cut_moves_pending_events_into_an_open_batch(source, lease, call):
     ids = capture_many(source.tenant_id, [call] * 3).event_ids
-    parcel = cut(lease)
+    parcel = sure(cut(lease))
     assert parcel.batch == Batch.objects.get()
     assert (parcel.batch.event_ids, parcel.batch.event_count, parcel.batch.state) == (ids, 3, BatchState.OPEN)
     assert parcel.payloads == list(Event.objects.order_by("pk").values_list("payload", flat=True))
@@ -48,21 +49,21 @@ def test_cut_moves_pending_events_into_an_open_batch(source, lease, call):
 
 def test_cut_takes_the_oldest_2_500(source, lease):
     ids = wait_with(source, [40] * (MAX_BATCH_EVENTS + 1))
-    assert cut(lease).batch.event_ids == ids[:MAX_BATCH_EVENTS]
-    assert cut(lease).batch.event_ids == ids[MAX_BATCH_EVENTS:]
+    assert sure(cut(lease)).batch.event_ids == ids[:MAX_BATCH_EVENTS]
+    assert sure(cut(lease)).batch.event_ids == ids[MAX_BATCH_EVENTS:]
     assert cut(lease) is None
 
 
 def test_cut_fills_a_body_to_the_last_byte(source, lease):
     # Fifteen largest events, then what is left of the room with a comma before it.
     ids = wait_with(source, [*[32_000] * 15, PAYLOAD_BYTES - 15 * 32_001, 40])
-    assert cut(lease).batch.event_ids == ids[:16]
+    assert sure(cut(lease)).batch.event_ids == ids[:16]
 
 
 def test_cut_leaves_the_event_that_is_one_byte_too_long(source, lease):
     ids = wait_with(source, [*[32_000] * 15, PAYLOAD_BYTES - 15 * 32_001 + 1, 40])
-    assert cut(lease).batch.event_ids == ids[:15]
-    assert cut(lease).batch.event_ids == ids[15:]
+    assert sure(cut(lease)).batch.event_ids == ids[:15]
+    assert sure(cut(lease)).batch.event_ids == ids[15:]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -101,13 +102,13 @@ def test_cut_looks_behind_its_mark_again_when_it_finds_nothing(source, lease, ca
 def test_cut_forgets_a_mark_of_thirty_seconds(source, lease, call):
     first, second = (capture(source.tenant_id, call).event_ids[0] for _ in range(2))
     Lane.objects.update(mark=first, mark_reset_at="2026-01-01T00:00Z")
-    assert cut(lease).batch.event_ids == [first, second]
+    assert sure(cut(lease)).batch.event_ids == [first, second]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_cut_finds_an_event_committed_after_a_later_one(source, call):
     """Ids are drawn before the commit: a slow transaction's event appears behind the mark."""
-    lease = lanes.lease(source.pk)
+    lease = sure(lanes.lease(source.pk))
     drawn, go_on = threading.Event(), threading.Event()
     slow_ids = []
 
@@ -122,18 +123,18 @@ def test_cut_finds_an_event_committed_after_a_later_one(source, call):
     thread.start()
     assert drawn.wait(20)
     (later,) = capture(source.tenant_id, call).event_ids
-    assert cut(lease).batch.event_ids == [later]
+    assert sure(cut(lease)).batch.event_ids == [later]
     assert Lane.objects.get().mark == later > slow_ids[0]
     go_on.set()
     thread.join()
-    assert cut(lease).batch.event_ids == slow_ids
+    assert sure(cut(lease)).batch.event_ids == slow_ids
 
 
 @pytest.mark.django_db(transaction=True)
 def test_cut_by_two_at_once_gives_each_event_to_one(source, call):
     """Even two holders of one token, which cannot be, would be kept apart by the lane's row."""
     ids = capture_many(source.tenant_id, [call] * 200).event_ids
-    lease = lanes.lease(source.pk)
+    lease = sure(lanes.lease(source.pk))
     start = threading.Barrier(2)
     cuts = []
 

@@ -76,7 +76,7 @@ def test_without_redis_a_share_is_left(no_redis, settings):
 def test_local_share_spaces_by_the_number_of_processes(settings):
     settings.WORKER_PROCESSES = 2
     share = LocalShare()
-    taken = []
+    taken: list[int] = []
     while len(taken) < 4:
         wait = share.permit("a")
         if wait <= PATIENCE:

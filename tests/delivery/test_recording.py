@@ -17,6 +17,7 @@ from delivery.sending import begin
 from integrations.enums import Region
 from integrations.models import Source
 from integrations.queries import sending_credentials
+from tests.delivery.steps import sure
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 
@@ -36,8 +37,8 @@ def attempt(source, call):
     def begin_one():
         Lane.objects.update(leased_until=None, not_before=None)
         Batch.objects.update(not_before=None)
-        lease = lanes.lease(source.pk)
-        return begin(lease, next_parcel(lease, Region.US), sending_credentials(source.pk))
+        lease = sure(lanes.lease(source.pk))
+        return sure(begin(lease, sure(next_parcel(lease, Region.US)), sure(sending_credentials(source.pk))))
 
     return begin_one
 
@@ -47,7 +48,7 @@ def test_record_completes_the_attempt(attempt):
     assert record(sent, FAILED) is False
     row = Attempt.objects.get()
     assert (row.outcome, row.ambiguous, row.status_code) == (Outcome.SERVER_ERROR, True, 503)
-    assert row.finished_at >= row.started_at
+    assert sure(row.finished_at) >= row.started_at
 
 
 def test_record_of_a_failure_after_a_later_attempt_changes_the_attempt_alone(attempt):
@@ -140,12 +141,12 @@ def test_record_for_a_source_that_was_deleted_does_nothing(attempt, source):
 
 
 def test_a_ninth_batch_is_not_opened(source, call):
-    lease = lanes.lease(source.pk)
+    lease = sure(lanes.lease(source.pk))
     for _ in range(8):
         capture_many(source.tenant_id, [call])
         cut(lease)
     Batch.objects.update(not_before=database_now() + timedelta(seconds=300))
     capture_many(source.tenant_id, [call])
     assert next_parcel(lease, Region.US) is None
-    wait = Lane.objects.get().not_before - database_now()
+    wait = sure(Lane.objects.get().not_before) - database_now()
     assert timedelta(seconds=200) < wait <= timedelta(seconds=300)

@@ -16,7 +16,7 @@ from integrations.queries import sending_credentials
 from integrations.secrets import Secret
 from integrations.services import change_region, disconnect_source, pause_source, replace_write_key
 from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY
-from tests.delivery.steps import Gate, in_thread
+from tests.delivery.steps import Gate, in_thread, sure
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("everything")]
 
@@ -32,20 +32,20 @@ CHANGES = {
 def ready(source, call):
     """What a turn has in hand before it begins an attempt."""
     capture(source.tenant_id, call)
-    lease = lanes.lease(source.pk)
+    lease = sure(lanes.lease(source.pk))
     return lease, cut(lease), sending_credentials(source.pk)
 
 
 def test_begin_writes_the_attempt_before_anything_is_sent(source, ready):
     lease, parcel, credentials = ready
     Lane.objects.update(leased_until=database_now().replace(microsecond=0) + timedelta(seconds=5))
-    sent = begin(lease, parcel, credentials)
+    sent = sure(begin(lease, parcel, credentials))
     attempt = Attempt.objects.get(pk=sent.attempt_id)
     assert (attempt.outcome, attempt.ambiguous, attempt.finished_at) == (Outcome.UNKNOWN, True, None)
     assert (attempt.number, attempt.region, attempt.source_version) == (1, "us", source.version)
     assert attempt.lease_token == lease.token
     assert Batch.objects.get().attempts_made == parcel.batch.attempts_made == 1
-    assert Lane.objects.get().leased_until > database_now() + timedelta(seconds=30)
+    assert sure(Lane.objects.get().leased_until) > database_now() + timedelta(seconds=30)
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -160,7 +160,7 @@ def test_send_yields_when_the_permit_is_far_off(ready, segment, monkeypatch):
     assert send(*ready) is False
     assert segment.requests() == []
     assert Attempt.objects.count() == 0
-    assert Lane.objects.get().not_before > database_now()
+    assert sure(Lane.objects.get().not_before) > database_now()
 
 
 def test_send_sets_sent_at_anew_and_keeps_message_id_and_timestamp(ready, segment):

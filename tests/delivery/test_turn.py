@@ -5,6 +5,7 @@ import pytest
 from django.db import connection
 
 from delivery import client, limiter, recording, turn
+from delivery.choosing import next_parcel
 from delivery.enums import BatchState, Hold, Outcome
 from delivery.models import Attempt, Batch, Event, Lane, Pending, RateHold
 from delivery.outbox import capture, capture_many
@@ -26,7 +27,7 @@ REVOKED = {"status": 401, "body": '{"success": false}'}
 
 @pytest.fixture(autouse=True)
 def no_jitter(monkeypatch):
-    monkeypatch.setattr(recording.random, "random", lambda: 0.5)
+    monkeypatch.setattr("random.random", lambda: 0.5)
 
 
 def make_due():
@@ -135,7 +136,6 @@ def test_turn_yields_when_its_time_is_over_and_asks_for_another(source, tenant, 
 def test_turn_looks_once_more_after_it_has_released(source, segment, call, monkeypatch):
     """A capture commits when the lane was just found empty: its own hint met a lane that was still leased."""
     looked = Gate()
-    next_parcel = turn.next_parcel
 
     def find(lease, region):
         parcel = next_parcel(lease, region)
