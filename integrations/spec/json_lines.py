@@ -17,6 +17,7 @@ MAX_LINE_BYTES = 1_000_000
 """A longer line is skipped over and not held: written without any waste, a call has 32,000 bytes at most."""
 
 _SKIP_BYTES = 65_536
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAY_GROW = 5
 """Written anew, `1e15` is five times as long, and nothing grows more: shorter lines need no measuring."""
 
@@ -68,20 +69,21 @@ def lint_lines(stream: BinaryIO, category: str | None = None) -> Iterator[Linted
 
 def capped_lines(stream: BinaryIO, longest: int) -> Iterator[Line]:
     """Each line with its length in bytes; None for one over `longest`, which is skipped through piece by piece."""
+    mark = _BYTE_ORDER_MARK
     while piece := stream.readline(longest + 1):
         length = len(piece)
         if length <= longest or piece.endswith(b"\n"):
-            yield length, piece
-            continue
-        while piece and not piece.endswith(b"\n"):
-            piece = stream.readline(_SKIP_BYTES)
-            length += len(piece)
-        yield length, None
+            yield length, piece.removeprefix(mark)
+        else:
+            while piece and not piece.endswith(b"\n"):
+                piece = stream.readline(_SKIP_BYTES)
+                length += len(piece)
+            yield length, None
+        # Only the first line of a file begins with one.
+        mark = b""
 
 
 def _findings(decoder: "_Decoder", number: int, line: bytes, category: str | None) -> list[Finding]:
-    if number == 1:
-        line = line.removeprefix(b"\xef\xbb\xbf")
     call, found = decoder.decode(number, line)
     if call is not None or not found:
         found += lint(call, size=_encoded_size(call, len(line)), category=category)
