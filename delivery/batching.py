@@ -10,7 +10,7 @@ from delivery.bodies import PAYLOAD_BYTES
 from delivery.clock import ClockTimestamp
 from delivery.lanes import Lease, lock_source
 from delivery.models import Batch
-from integrations.spec.limits import MAX_BATCH_EVENTS
+from integrations.spec.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES
 
 MARK_SECONDS: Final = 30
 """How long a late commit can hide behind the mark while newer events keep coming."""
@@ -18,10 +18,14 @@ MARK_SECONDS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A batch with the texts of its events: what one request carries."""
+    """A batch with the texts of its events: what one request carries.
+
+    `last`: when it was cut, nothing else was waiting.
+    """
 
     batch: Batch
     payloads: list[str]
+    last: bool = False
 
 
 LOCK_LANE: Final = """
@@ -71,7 +75,13 @@ def _cut(cursor: Any, source_id: int, *, tenant_id: int, mark: int) -> Parcel | 
         return None
     size = sum(size for _, size, _ in rows)
     batch = new_batch(source_id, tenant_id, [event_id for event_id, _, _ in rows], size)
-    return Parcel(batch, [payload for _, _, payload in rows])
+    return Parcel(batch, [payload for _, _, payload in rows], last=_has_room(batch))
+
+
+def _has_room(batch: Batch) -> bool:
+    """Whether one more event, however large, would have been put in."""
+    room = PAYLOAD_BYTES - batch.bytes - batch.event_count
+    return batch.event_count < MAX_BATCH_EVENTS and room >= MAX_EVENT_BYTES
 
 
 def _take(cursor: Any, source_id: int, mark: int) -> list[tuple[int, int, str]]:

@@ -43,7 +43,7 @@ class Sent:
 
 
 def record(sent: Sent, answer: Answer) -> bool:
-    """Record the answer; returns whether the lane may go on at once.
+    """Record the answer; returns whether to go on with the lane at once.
 
     A source that was deleted meanwhile leaves nothing to record it on.
     """
@@ -90,7 +90,8 @@ def _accept(sent: Sent, answer: Answer) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(ACCEPT, [sent.parcel.batch.pk])
     _complete(sent, answer)
-    return True
+    # What was captured since the last batch was cut is seen by the turn's look after it has released the lane.
+    return not sent.parcel.last
 
 
 def _refuse(sent: Sent, answer: Answer) -> bool:

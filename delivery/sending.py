@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def send(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> bool:
-    """Make one attempt to send the parcel, if it may be made. Returns whether the lane may go on at once."""
+    """Make one attempt to send the parcel, if it may be made. Returns whether to go on with the lane at once."""
     url = client.batch_url(credentials.region)
     content = body(parcel.payloads, datetime.now(UTC))
     wait = limiter.permit(credentials.rate_key)

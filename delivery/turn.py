@@ -70,7 +70,9 @@ def _drain(lease: Lease, ends: float) -> None:
         if credentials is None:
             return
         parcel = next_parcel(lease, credentials.region)
-        going = parcel is not None and send(lease, parcel, credentials) and time.monotonic() < ends
+        if parcel is None:
+            return
+        going = send(lease, parcel, credentials) and time.monotonic() < ends
 
 
 def _hold_unreadable(lease: Lease) -> None:

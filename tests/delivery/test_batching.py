@@ -80,6 +80,21 @@ def test_cut_never_makes_an_oversized_body_and_loses_nothing(source, lease, size
         transaction.set_rollback(True)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "last"),
+    [
+        ([40], True),
+        ([32_000] * 14, True),
+        ([32_000] * 15, False),
+        ([40] * (MAX_BATCH_EVENTS - 1), True),
+        ([40] * MAX_BATCH_EVENTS, False),
+    ],
+)
+def test_cut_knows_when_nothing_else_can_have_been_waiting(source, lease, sizes, last):
+    wait_with(source, sizes)
+    assert sure(cut(lease)).last == last
+
+
 def test_cut_takes_only_its_own_source(source, other_source, lease, call):
     capture(other_source.tenant_id, call)
     assert cut(lease) is None
