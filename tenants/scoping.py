@@ -7,7 +7,7 @@ leak. (django-scopes has the same idea, but lets `exists()` and `exclude()` thro
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from django.db import models
 
@@ -56,6 +56,6 @@ class ScopedManager(models.Manager[M]):
         if active == _EVERY_TENANT:
             return queryset
         # Asked of the model, because Django builds related managers (`campaign.messages`) without our argument.
-        default: ScopedManager[M] = self.model._default_manager  # noqa: SLF001  # Django's documented name for it
+        default = cast("ScopedManager[M]", self.model._default_manager)  # noqa: SLF001  # Django's documented name
         conditions: dict[str, Any] = {default.tenant_field: active}
         return queryset.filter(**conditions)

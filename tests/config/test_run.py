@@ -5,7 +5,8 @@ import sys
 import httpx
 import pytest
 
-from tests.config.conftest import ROOT, answers, environment_of, eventually, run
+from tests.config.conftest import ROOT, answers, environment_of, run
+from tests.waiting import eventually
 
 
 @pytest.fixture

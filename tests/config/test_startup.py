@@ -2,7 +2,8 @@ import os
 
 import psycopg
 
-from tests.config.conftest import answers, environment_of, eventually, run
+from tests.config.conftest import answers, environment_of, run
+from tests.waiting import eventually
 
 
 def test_command_without_need_starts_no_server(tmp_path):

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from config.supervisor import Program, Supervisor
-from tests.config.conftest import eventually
+from tests.waiting import eventually
 
 WORDS = (
     "import sys, time; print('12:00 ERROR it broke', flush=True); print('12:01 INFO fine', flush=True); time.sleep(600)"

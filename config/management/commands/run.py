@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from config import programs
 from config.embedded import processes
 from config.running import SECONDS_TO_STOP, announce, claim, running
-from config.supervisor import Supervisor
+from config.supervisor import Program, Supervisor
 from examples.campaigns.demo import DemoLogin, create_demo
 
 
@@ -23,8 +23,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--with-parent", action="store_true", help="stop when the calling program ends or is killed"
         )
+        parser.add_argument(
+            "--without",
+            action="append",
+            default=[],
+            choices=["worker", "beat"],
+            help="leave a program out, to run it yourself (under a debugger, for instance)",
+        )
 
-    def handle(self, *_args: Any, with_parent: bool, **_options: Any) -> None:
+    def handle(self, *_args: Any, with_parent: bool, without: list[str], **_options: Any) -> None:
         if with_parent:
             processes.end_with_parent(signal.SIGTERM)
         if not claim(settings.VAR_DIR):
@@ -37,7 +44,8 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         logins = _demo_logins()
         sandbox = programs.sandbox_port(port) if _wants_sandbox() else None
-        self._run(listener, sandbox, logins)
+        wanted = self._programs(listener, sandbox)
+        self._run([program for program in wanted if program.name not in without], listener, sandbox, logins)
 
     def _listen(self) -> socket.socket:
         listener = programs.listen(settings.PORT) if settings.PORT else programs.listen_anywhere()
@@ -46,12 +54,15 @@ class Command(BaseCommand):
             raise CommandError(f"{taken} is taken on this machine: choose a free one with PORT=….")
         return listener
 
-    def _run(self, listener: socket.socket, sandbox: int | None, logins: list[DemoLogin]) -> None:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    def _programs(self, listener: socket.socket, sandbox: int | None) -> list[Program]:
         logs = settings.VAR_DIR / "log"
-        wanted = [programs.web(listener, logs), programs.worker(logs), programs.beat(logs)]
-        if sandbox is not None:
-            wanted.insert(0, programs.sandbox(sandbox, logs))
+        stand_in = [] if sandbox is None else [programs.sandbox(sandbox, logs)]
+        return [*stand_in, programs.web(listener, logs), programs.worker(logs), programs.beat(logs)]
+
+    def _run(
+        self, wanted: list[Program], listener: socket.socket, sandbox: int | None, logins: list[DemoLogin]
+    ) -> None:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         env = programs.environment_of(listener.getsockname()[1], sandbox)
         supervisor = Supervisor(wanted, env, self._say)
         supervisor.stop_on_signals()

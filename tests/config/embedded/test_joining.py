@@ -11,7 +11,8 @@ import redis
 
 from config.embedded.errors import EmbeddedError
 from config.embedded.joining import join
-from tests.config.conftest import answers, eventually
+from tests.config.conftest import answers
+from tests.waiting import eventually
 
 
 def test_servers_are_shared_and_stop_when_the_last_user_is_killed(user):
@@ -57,7 +58,7 @@ def test_crashed_server_comes_back_at_the_same_url(user, var):
     client = redis.Redis.from_url(one.urls[0])
     client.set("lost", "with the crash")
     os.kill(client.info("server")["process_id"], signal.SIGKILL)
-    assert eventually(lambda: not answers(one.urls[0]), 5)
+    assert eventually(lambda: not answers(one.urls[0]), seconds=5)
     assert eventually(lambda: answers(one.urls[0]))
     assert redis.Redis.from_url(one.urls[0]).get("lost") is None
 

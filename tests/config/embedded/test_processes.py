@@ -2,7 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.config.conftest import ROOT, eventually
+from tests.config.conftest import ROOT
+from tests.waiting import eventually
 
 PARENT = """
 import signal, subprocess, sys, time
