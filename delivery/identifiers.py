@@ -2,13 +2,9 @@
 
 import hmac
 import uuid
-from functools import lru_cache
 from hashlib import sha256
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-from integrations.secrets import key_ring
+from integrations.secrets import derive_key
 
 
 def mint() -> uuid.UUID:
@@ -21,11 +17,5 @@ def derive(source_id: int, client_id: str) -> uuid.UUID:
     Segment deduplicates across all of its customers, so whoever could guess an id could erase another's event.
     """
     message = f"{source_id}:{client_id}".encode(errors="surrogatepass")
-    digest = hmac.new(_key(key_ring().oldest), message, sha256).digest()
+    digest = hmac.new(derive_key(b"message id"), message, sha256).digest()
     return uuid.UUID(bytes=digest[:16], version=5)
-
-
-@lru_cache(maxsize=2)
-def _key(oldest: bytes) -> bytes:
-    """From the oldest key of the ring: a client's retry must still be known after a new key was put first."""
-    return HKDF(SHA256(), 32, salt=None, info=b"headwater message id").derive(oldest)

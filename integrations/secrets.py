@@ -136,11 +136,18 @@ def _bound_to(table: str, row: str, field: str, key_id: str) -> bytes:
     return VERSION + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
+def derive_key(purpose: bytes) -> bytes:
+    """A key of its own for each purpose, so that no encryption key is ever used as a MAC key.
+
+    From the oldest key of the ring: what was made with it is still known after a new key was put first.
+    """
+    return _derived(key_ring().oldest, purpose)
+
+
 def _hmac(purpose: bytes, message: str) -> str:
-    return hmac.new(_derived(key_ring().oldest, purpose), message.encode(), sha256).hexdigest()
+    return hmac.new(derive_key(purpose), message.encode(), sha256).hexdigest()
 
 
 @lru_cache(maxsize=8)
 def _derived(key: bytes, purpose: bytes) -> bytes:
-    """A key of its own for each purpose, so that no encryption key is ever used as a MAC key."""
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=b"headwater " + purpose).derive(key)
