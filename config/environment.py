@@ -23,6 +23,15 @@ IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 SEMVER: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 """https://semver.org, the parts that matter here."""
 
+EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+"""What a browser takes in a field for email addresses; anything else would not do in a mailto link."""
+
+PRODUCT_NAME: Final = re.compile(r"[^\W_][\w &+.'-]{0,59}")
+"""Goes into titles and sentences of Markdown: letters, digits and what stands in names."""
+
+EXAMPLE_SUPPORT: Final = "support@headwater.example"
+"""Good enough for the demo, and for nobody's customers: `manage.py review` says so elsewhere."""
+
 SECRET_KEY_LENGTH: Final = 32
 
 T = TypeVar("T")
@@ -135,6 +144,24 @@ def encryption_keys() -> list[str]:
         # This message names entries by their position only.
         raise SystemExit(f"{error} docs/settings.md lists every setting.") from None
     return keys
+
+
+def spec_category(name: str, *, default: str) -> str:
+    """The key of a category of the Spec, by any spelling of it; empty for `none`."""
+    from integrations.spec.catalogue import catalogue, category_named
+
+    value = text(name, default)
+    known = ", ".join(sorted(catalogue().categories))
+    return checked(
+        name, lambda: "" if value == "none" else category_named(value), f"is no category of the Spec: {known}, or none."
+    )
+
+
+def address_of_email(name: str, *, default: str) -> str:
+    value = text(name, default)
+    if not EMAIL.fullmatch(value):
+        stop(name, "is not an email address such as support@example.com.")
+    return value
 
 
 def database() -> dict[str, Any]:

@@ -190,6 +190,16 @@ INTEGRATION_TOOL_ID_FIELD = environment.matching(
     "a name of letters, digits and underscores",
     default="yourToolId",
 )
+# The kind of tool that sends: it decides which names of events are look-alikes of the Spec's. Empty for none.
+INTEGRATION_CATEGORY = environment.spec_category("INTEGRATION_CATEGORY", default="email")
+PRODUCT_NAME = environment.matching(
+    "PRODUCT_NAME",
+    environment.PRODUCT_NAME,
+    "a name of up to 60 letters, digits, spaces and signs of names",
+    default="Headwater",
+)
+PRODUCT_URL = environment.web_address("PRODUCT_URL", default="https://headwater.example")
+SUPPORT_EMAIL = environment.address_of_email("SUPPORT_EMAIL", default=environment.EXAMPLE_SUPPORT)
 SEGMENT_URLS = {
     "us": environment.web_address("SEGMENT_US_URL", default="https://api.segment.io/v1", secure=True),
     "eu": environment.web_address("SEGMENT_EU_URL", default="https://events.eu1.segmentapis.com/v1", secure=True),

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from django.conf import settings
+
 from delivery.encoding import MESSAGE_ID_BYTES, encode, storable
 from delivery.enums import RefusalReason
 from delivery.errors import NotJsonError
@@ -58,7 +60,8 @@ def prepare(call: Any) -> Prepared | Rejected:
         encoded = encode({name: value for name, value in completed.items() if name != "messageId"})
     except NotJsonError as error:
         return _rejected(call, _errors(lint(completed)) or [_not_json(error)])
-    errors = _errors(lint(completed, size=len(encoded) + MESSAGE_ID_BYTES))
+    size = len(encoded) + MESSAGE_ID_BYTES
+    errors = _errors(lint(completed, size=size, category=settings.INTEGRATION_CATEGORY or None))
     return _rejected(call, errors) if errors else _read(completed, encoded)
 
 

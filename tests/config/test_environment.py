@@ -30,6 +30,10 @@ BAD = [
     ("INTEGRATION_SLUG", "Head_Water", "INTEGRATION_SLUG is not a slug"),
     ("INTEGRATION_VERSION", "1.0", "INTEGRATION_VERSION is not a semantic version"),
     ("INTEGRATION_TOOL_ID_FIELD", "your tool", "INTEGRATION_TOOL_ID_FIELD is not a name"),
+    ("INTEGRATION_CATEGORY", "carrier pigeons", "INTEGRATION_CATEGORY is no category of the Spec"),
+    ("PRODUCT_NAME", "<script>", "PRODUCT_NAME is not a name"),
+    ("PRODUCT_URL", "example.com", "PRODUCT_URL is not an address"),
+    ("SUPPORT_EMAIL", "support at example.com", "SUPPORT_EMAIL is not an email address"),
     ("PORT", "http", "PORT is not a whole number"),
     ("PORT", "65536", "PORT is out of range"),
     ("DEBUG", "perhaps", "DEBUG is neither yes nor no"),
@@ -57,6 +61,11 @@ def test_bad_setting_ends_the_program_with_one_line_without_its_value(settings_f
     assert message.startswith(sentence)
     assert message.count("\n") == 0
     assert SENTINEL not in message
+
+
+@pytest.mark.parametrize(("value", "category"), [("", "email"), ("Live Chat", "live-chat"), ("none", "")])
+def test_category_is_taken_in_any_spelling_or_none(settings_from, value, category):
+    assert settings_from(INTEGRATION_CATEGORY=value)["INTEGRATION_CATEGORY"] == category
 
 
 @pytest.mark.parametrize(
