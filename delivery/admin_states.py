@@ -66,8 +66,9 @@ class EventStateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
-        # A split batch lives on in its halves.
-        return [(state, label) for state, label in STATE_LABELS.items() if state != BatchState.SPLIT]
+        # The events of such a batch are in newer ones.
+        gone_on = (BatchState.SPLIT, BatchState.REPLAYED)
+        return [(state, label) for state, label in STATE_LABELS.items() if state not in gone_on]
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
         state = self.value()

@@ -2,7 +2,10 @@ from django.db import models
 
 
 class BatchState(models.TextChoices):
-    """Where a batch stands. `ACCEPTED` is what Segment's 200 means; nothing is ever called delivered."""
+    """Where a batch stands. `ACCEPTED` is what Segment's 200 means; nothing is ever called delivered.
+
+    The events of a split or replayed batch are in newer ones.
+    """
 
     OPEN = "open", "Open"
     ACCEPTED = "accepted", "Accepted"
@@ -10,6 +13,7 @@ class BatchState(models.TextChoices):
     QUARANTINED = "quarantined", "Quarantined"
     SET_ASIDE = "set_aside", "Set aside"
     DISCARDED = "discarded", "Discarded"
+    REPLAYED = "replayed", "Replayed"
 
 
 class Outcome(models.TextChoices):

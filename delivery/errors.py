@@ -19,6 +19,10 @@ class CaptureRefusedError(Exception):
         self.refused = list(refused)
 
 
+class ReplayError(ValueError):
+    """Nothing was replayed; the message says why, for whoever asked."""
+
+
 class RedisUnavailableError(Exception):
     """Redis did not answer just now. It holds hints and counters only: go on without it."""
 

@@ -82,6 +82,30 @@ class MessageKey(models.Model):
         return str(self.message_id)
 
 
+class Replay(models.Model):
+    """Events that somebody sends again: once, however often they ask with the same token."""
+
+    id = models.BigAutoField(primary_key=True)
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+")
+    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    token = models.CharField(max_length=64, unique=True, help_text="Made by whoever asks; the same one is done once.")
+    requested_by = models.CharField(max_length=200)
+    criteria = models.JSONField(help_text="What was asked for.")
+    event_count = models.PositiveIntegerField()
+    batch_count = models.PositiveIntegerField()
+    accepted_before = models.PositiveIntegerField(help_text="Of the events.")
+    may_arrive_twice = models.PositiveIntegerField(help_text="Of the events: Segment may not recognize them any more.")
+    created_at = models.DateTimeField()
+
+    objects = ScopedManager()
+
+    class Meta:
+        indexes = [models.Index(fields=["source", "-id"], name="replay_newest")]
+
+    def __str__(self) -> str:
+        return f"replay {self.pk}"
+
+
 class Batch(models.Model):
     """The unit of delivery: the events of one request body."""
 
@@ -101,10 +125,18 @@ class Batch(models.Model):
         null=True, blank=True, help_text="The first failed attempt since it was last held back or let go."
     )
     first_ambiguous_at = models.DateTimeField(
-        null=True, blank=True, help_text="The first attempt that may have reached Segment; inherited by halves."
+        null=True,
+        blank=True,
+        help_text="The first attempt that may have reached Segment; inherited by halves and replays.",
     )
     ambiguous_region = models.CharField(max_length=2, blank=True, help_text="The region that it may have reached.")
     parent = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="halves")
+    replay = models.ForeignKey(
+        Replay, models.CASCADE, null=True, blank=True, db_index=False, related_name="batches", help_text="That made it."
+    )
+    again = models.BooleanField(
+        default=False, db_default=False, help_text="Segment had accepted its events before: they are counted there."
+    )
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
 
@@ -117,6 +149,8 @@ class Batch(models.Model):
             GinIndex(fields=["event_ids"], name="batch_event_ids"),
             # A lane's open batches, oldest first.
             models.Index(fields=["source", "id"], name="batch_open", condition=Q(state="open")),
+            # The batches of a replay.
+            models.Index(fields=["replay"], name="batch_replay", condition=Q(replay__isnull=False)),
         ]
         constraints = [
             models.CheckConstraint(

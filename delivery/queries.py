@@ -65,9 +65,9 @@ CROSS JOIN LATERAL (
 ) AS pending
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(event_count) FILTER (WHERE state = 'open'), 0)::bigint AS open,
-        coalesce(sum(event_count) FILTER (WHERE state = 'accepted'), 0)::bigint AS accepted,
-        coalesce(sum(event_count) FILTER (WHERE state = 'set_aside'), 0)::bigint AS set_aside,
-        coalesce(sum(event_count) FILTER (WHERE state = 'quarantined'), 0)::bigint AS quarantined,
+        coalesce(sum(event_count) FILTER (WHERE state = 'accepted' AND NOT again), 0)::bigint AS accepted,
+        coalesce(sum(event_count) FILTER (WHERE state = 'set_aside' AND NOT again), 0)::bigint AS set_aside,
+        coalesce(sum(event_count) FILTER (WHERE state = 'quarantined' AND NOT again), 0)::bigint AS quarantined,
         min(event_ids[1]) FILTER (WHERE state = 'open') AS first
     FROM delivery_batch WHERE source_id = source.id
 ) AS batches

@@ -1,0 +1,236 @@
+"""Which events of a source can be sent again, and where they may have been already."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.db import connection
+
+from delivery.clock import database_now
+from delivery.enums import BatchState
+from delivery.errors import ReplayError
+from delivery.retry import AMBIGUOUS_FOR_AT_MOST
+from integrations.models import Source
+
+MOST_EVENTS: Final = 500_000
+"""In one replay: it is one transaction, and its list is held in memory."""
+CHUNK: Final = 1_000
+
+ENDED: Final = (BatchState.ACCEPTED, BatchState.QUARANTINED, BatchState.SET_ASIDE)
+"""The states of the newest batch of an event that can be sent again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criteria:
+    """What to replay: events that meet all that is given.
+
+    The times are those of capture, `until` not included. `answer` is the last one that the event had: a status code,
+    or a value of Outcome.
+    """
+
+    event_ids: Sequence[int] = ()
+    message_ids: Sequence[UUID] = ()
+    batch_ids: Sequence[int] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    answer: int | str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        given: dict[str, Any] = {
+            "event_ids": list(self.event_ids),
+            "message_ids": [str(each) for each in self.message_ids],
+            "batch_ids": list(self.batch_ids),
+            "since": self.since and self.since.isoformat(),
+            "until": self.until and self.until.isoformat(),
+            "answer": self.answer,
+        }
+        return {name: value for name, value in given.items() if value}
+
+
+class Reach(StrEnum):
+    """Whether an event may have reached Segment, and whether Segment would recognize it if it came again.
+
+    `PAST`: too long ago for that, or in another region.
+    """
+
+    NEVER = "never"
+    RECENT = "recent"
+    PAST = "past"
+
+
+class Candidate(NamedTuple):
+    id: int
+    bytes: int
+    batch_id: int
+    accepted: bool
+    reach: Reach
+    reached_at: datetime | None
+
+
+@dataclass(slots=True)
+class Selection:
+    """`waiting` events are on their way already; `gone` ones were erased, or are not the source's."""
+
+    events: list[Candidate]
+    waiting: int = 0
+    gone: int = 0
+
+
+@dataclass(slots=True)
+class _Past:
+    """What an event's batches, oldest first, say of it."""
+
+    batch_id: int = 0
+    state: str = ""
+    accepted: bool = False
+    reached_at: datetime | None = None
+    elsewhere: bool = False
+    attempt_id: int = 0
+    answers: tuple[object, ...] = ()
+
+
+def select(source: Source, criteria: Criteria) -> Selection:
+    """Raises ReplayError when nothing is asked for, or too much. Locks nothing."""
+    rows = _matching(source, criteria)
+    if len(rows) > MOST_EVENTS:
+        raise ReplayError(f"These are more than {MOST_EVENTS:,} events: replay them in parts, by a shorter time range.")
+    selection = Selection([], gone=_gone(source, criteria))
+    now = database_now()
+    for start in range(0, len(rows), CHUNK):
+        some = rows[start : start + CHUNK]
+        pasts = _pasts(source, [event_id for event_id, _ in some])
+        for event in some:
+            _sort(selection, criteria, event, pasts.get(event[0]), now)
+    return selection
+
+
+def _sort(
+    selection: Selection, criteria: Criteria, event: tuple[int, int], past: "_Past | None", now: datetime
+) -> None:
+    if past is None or past.state == BatchState.OPEN:
+        # Who asks for an answer means the last one, and a waiting event is still to have that.
+        selection.waiting += not criteria.answer
+    elif past.state not in ENDED:
+        selection.gone += 1
+    elif not criteria.answer or criteria.answer in past.answers:
+        reach = _reach(past, now)
+        selection.events.append(Candidate(*event, past.batch_id, past.accepted, reach, past.reached_at))
+
+
+def _reach(past: _Past, now: datetime) -> Reach:
+    if past.reached_at is None:
+        return Reach.NEVER
+    # The engine stops after 20 of the 24 hours, so that what is sent still comes in time; so does the warning.
+    return Reach.PAST if past.elsewhere or now - past.reached_at >= AMBIGUOUS_FOR_AT_MOST else Reach.RECENT
+
+
+ANSWERED: Final = """
+id IN (
+    SELECT unnest(batch.event_ids) FROM delivery_batch AS batch WHERE batch.source_id = %(source)s AND (
+        SELECT coalesce(status_code::text, '') = %(answer)s OR outcome = %(answer)s FROM delivery_attempt
+        WHERE batch_id = batch.id ORDER BY number DESC LIMIT 1
+    )
+)
+"""
+BATCHED: Final = """
+id IN (
+    SELECT unnest(event_ids) FROM delivery_batch WHERE source_id = %(source)s AND id = ANY(%(batches)s)
+)
+"""
+
+
+def _matching(source: Source, criteria: Criteria) -> list[tuple[int, int]]:
+    """Id and bytes of each event in the log that was asked for, at most one more than may be."""
+    conditions = {
+        "(id = ANY(%(events)s) OR message_id = ANY(%(messages)s))": criteria.event_ids or criteria.message_ids,
+        BATCHED: criteria.batch_ids,
+        "captured_at >= %(since)s": criteria.since,
+        "captured_at < %(until)s": criteria.until,
+        ANSWERED: criteria.answer,
+    }
+    wanted = [condition for condition, given in conditions.items() if given]
+    if not wanted:
+        raise ReplayError("Say which events: by event, by batch, by time or by answer.")
+    where = " AND ".join(["source_id = %(source)s", *wanted])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, bytes FROM delivery_event WHERE {where} ORDER BY id LIMIT %(most)s",  # noqa: S608  # the conditions above
+            {**_values(source, criteria), "most": MOST_EVENTS + 1},
+        )
+        rows: list[tuple[int, int]] = cursor.fetchall()
+    return rows
+
+
+def _values(source: Source, criteria: Criteria) -> dict[str, Any]:
+    return {
+        "source": source.pk, "events": list(criteria.event_ids), "messages": list(criteria.message_ids),
+        "batches": list(criteria.batch_ids), "since": criteria.since, "until": criteria.until,
+        "answer": str(criteria.answer),
+    }  # fmt: skip
+
+
+GONE: Final = """
+SELECT
+    (
+        SELECT count(*) FROM (
+            SELECT unnest(%(events)s::bigint[]) AS id
+            UNION SELECT unnest(event_ids) FROM delivery_batch WHERE source_id = %(source)s AND id = ANY(%(batches)s)
+        ) AS named WHERE NOT EXISTS (SELECT 1 FROM delivery_event WHERE id = named.id AND source_id = %(source)s)
+    ) + (
+        SELECT count(*) FROM unnest(%(messages)s::uuid[]) AS named (id)
+        WHERE NOT EXISTS (SELECT 1 FROM delivery_event WHERE message_id = named.id AND source_id = %(source)s)
+    )
+"""
+
+
+def _gone(source: Source, criteria: Criteria) -> int:
+    """How many of the events that were named, alone or by their batch, are not in the log."""
+    with connection.cursor() as cursor:
+        cursor.execute(GONE, _values(source, criteria))
+        count: int = cursor.fetchone()[0]
+    return count
+
+
+BATCHES: Final = """
+SELECT batch.id, batch.state, batch.event_ids,
+    least(
+        batch.first_ambiguous_at, reached.at, CASE WHEN batch.state = 'accepted' THEN batch.closed_at END
+    ) AS reached_at,
+    coalesce(reached.elsewhere, false) OR batch.ambiguous_region NOT IN ('', %(region)s) AS elsewhere,
+    coalesce(last.id, 0), last.outcome, last.status_code
+FROM delivery_batch AS batch
+CROSS JOIN LATERAL (
+    SELECT min(started_at) AS at, bool_or(region <> %(region)s) AS elsewhere FROM delivery_attempt
+    WHERE batch_id = batch.id AND (ambiguous OR outcome = 'accepted')
+) AS reached
+LEFT JOIN LATERAL (
+    SELECT id, outcome, status_code FROM delivery_attempt WHERE batch_id = batch.id ORDER BY number DESC LIMIT 1
+) AS last ON true
+WHERE batch.source_id = %(source)s AND batch.event_ids && %(ids)s::bigint[]
+ORDER BY batch.id
+"""
+
+
+def _pasts(source: Source, event_ids: list[int]) -> dict[int, _Past]:
+    """Of the events that were ever put in a batch. All of an event's batches count: wholes, halves and replays."""
+    pasts: dict[int, _Past] = {}
+    wanted = set(event_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(BATCHES, {"source": source.pk, "region": source.region, "ids": event_ids})
+        for batch_id, state, ids, reached_at, elsewhere, attempt_id, *answers in cursor.fetchall():
+            for event_id in wanted.intersection(ids):
+                past = pasts.setdefault(event_id, _Past())
+                past.batch_id, past.state = batch_id, state
+                past.accepted |= state == BatchState.ACCEPTED
+                past.elsewhere |= elsewhere
+                past.reached_at = _earlier(past.reached_at, reached_at)
+                if attempt_id > past.attempt_id:
+                    past.attempt_id, past.answers = attempt_id, tuple(answers)
+    return pasts
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(filter(None, (one, other)), default=None)
