@@ -13,6 +13,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 CODE := config tenants integrations delivery examples sandbox tests benchmarks manage.py
 CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome
+# Tests of one file stay together, the slow files of real programs first; PYTEST= alone runs in one process.
+PYTEST ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # For tools that load the settings and talk to no server.
 NOWHERE := DATABASE_URL=postgres://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 
@@ -42,11 +44,11 @@ browser:
 
 test: setup-dev browser ## Run all tests: make test [ARGS="tests/delivery -k lane"]
 	@if ($(CHROMIUM)) >/dev/null; then \
-		$(PY) -m pytest -m "not slow_drill" $(ARGS); \
+		$(PY) -m pytest -m "not slow_drill" $(PYTEST) $(ARGS); \
 	elif [ "$$CI" = true ]; then \
 		echo "There is no Chromium, and in CI the browser tests are not left out: install chromium." >&2; exit 1; \
 	else \
-		$(PY) -m pytest -m "not slow_drill and not browser" $(ARGS); result=$$?; \
+		$(PY) -m pytest -m "not slow_drill and not browser" $(PYTEST) $(ARGS); result=$$?; \
 		echo "The browser tests were left out: there is no Chromium on this machine."; \
 		echo "Install it (Debian: apt-get install chromium; or make test as root) and run make test again."; \
 		exit $$result; \

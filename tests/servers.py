@@ -2,6 +2,9 @@
 
 A plugin and not a conftest: pytest-django reads the settings before any conftest is loaded. The servers are children of
 the test run and die with it, killed or not; the folder of a killed run is removed by the next one.
+
+With pytest-xdist every worker has servers of its own and the controller none: no worker ever meets another's flags in
+Redis or rows.
 """
 
 import atexit
@@ -9,8 +12,9 @@ import base64
 import os
 import secrets
 import shutil
+import signal
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,15 +23,18 @@ from config.embedded.errors import EmbeddedError
 from config.embedded.locks import FileLock
 from config.embedded.places import Places, unprivileged_user
 from config.embedded.postgres import Postgres
+from config.embedded.processes import end_with_parent
 from config.embedded.server import Server
 from config.embedded.valkey import Valkey
 
 PREFIX = "headwater-tests-"
 ROOT = Path(__file__).resolve().parent.parent
+NOWHERE = {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
+"""What the controller of pytest-xdist says where its workers are to start a server of their own."""
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests() -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
     """Everything the settings read is said here; a developer's .env has no part in the tests."""
     os.environ |= {
         "HEADWATER_ENV_FILE": "",
@@ -41,18 +48,27 @@ def pytest_load_initial_conftests() -> None:
     }
     for name in ("SEGMENT_US_URL", "SEGMENT_EU_URL", "INTEGRATION_SLUG", "INTEGRATION_VERSION", "EMAIL_URL"):
         os.environ.pop(name, None)
+    missing = [kind for kind in (Postgres, Valkey) if os.environ.get(kind.setting) in (None, "", NOWHERE[kind.setting])]
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # A controller that is killed takes its workers along, and they their servers.
+        end_with_parent(signal.SIGKILL)
+    elif Valkey not in missing:
+        # Two workers in one given Redis would empty it under each other.
+        args += ["-n", "0"]
+    elif early_config.known_args_namespace.numprocesses:
+        os.environ |= {kind.setting: NOWHERE[kind.setting] for kind in missing}
+        return
     try:
-        start_missing_servers()
+        start(missing)
     except EmbeddedError as error:
         raise pytest.UsageError(str(error)) from None
 
 
-def start_missing_servers() -> None:
-    missing = [kind for kind in (Postgres, Valkey) if not os.environ.get(kind.setting)]
-    if not missing:
+def start(kinds: Sequence[type[Server]]) -> None:
+    if not kinds:
         return
     places = new_places()
-    servers = [make_server(kind, places) for kind in missing]
+    servers = [make_server(kind, places) for kind in kinds]
     atexit.register(remove, servers, places)
     for server in servers:
         server.prepare()
