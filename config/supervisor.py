@@ -17,6 +17,8 @@ _LONGEST_PAUSE: Final = 30.0
 """Seconds before a program that keeps dying is started again."""
 _STABLE_AFTER: Final = 60.0
 """Seconds after which a program counts as healthy again."""
+_TROUBLE: Final = (" ERROR ", " CRITICAL ", '"level": "ERROR"', '"level": "CRITICAL"')
+"""What a line with an error has in it, in either LOG_FORMAT."""
 
 Say = Callable[[str], None]
 
@@ -58,7 +60,7 @@ class Program:
         complete = text[: text.rfind(b"\n") + 1]
         self.shown += len(complete)
         lines = complete.decode(errors="replace").splitlines()
-        return [line for line in lines if " ERROR " in line or " CRITICAL " in line]
+        return [line for line in lines if any(mark in line for mark in _TROUBLE)]
 
 
 class Supervisor:
