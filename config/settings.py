@@ -158,6 +158,7 @@ if environment.flag("BEHIND_PROXY"):
 if SITE_URL.startswith("https://") and not DEBUG:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = environment.number("HSTS_SECONDS", default=31_536_000, at_least=0, at_most=63_072_000)
+SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz|metrics)$"]
 SESSION_COOKIE_HTTPONLY = True
 
 LOG_FORMAT = environment.matching(
@@ -212,6 +213,9 @@ SEGMENT_URLS = {
 }
 # How many worker processes there are: each one's share of Segment's request rate while Redis does not answer.
 WORKER_PROCESSES = environment.number("WORKER_PROCESSES", default=4, at_least=1, at_most=49)
+METRICS_TOKEN = environment.matching(
+    "METRICS_TOKEN", environment.TOKEN, "16 characters or more, without spaces", default=""
+)
 ENCRYPTION_KEYS = environment.encryption_keys()
 DEFAULT_EXCEPTION_REPORTER_FILTER = "integrations.reporting.SecretFilter"
 

@@ -8,6 +8,7 @@ urlpatterns = [
     path("t/<slug:tenant_slug>/integrations/segment/", include("delivery.urls")),
     path("t/<slug:tenant_slug>/campaigns/", include("examples.campaigns.urls")),
     path("email/", include("examples.campaigns.public_urls")),
+    path("", include("delivery.probe_urls")),
     *([path("mailbox/", include("examples.campaigns.mailbox_urls"))] if settings.DEMO else []),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),

@@ -16,4 +16,8 @@ if wait <= patience then
     local milliseconds = math.ceil((wait + interval) / 1000)
     redis.call('SET', KEYS[1], string.format('%.0f', free + interval), 'PX', milliseconds)
 end
+-- Counted here, where it costs no round trip of its own; delivery/metrics.py reads it.
+local bound = wait == 0 and '0' or wait <= 20000 and '20' or wait <= 50000 and '50' or wait <= 100000 and '100' or 'more'
+redis.call('HINCRBY', 'headwater:limiter', bound, 1)
+redis.call('HINCRBY', 'headwater:limiter', 'sum', wait)
 return wait
