@@ -1,13 +1,16 @@
 # `make` alone lists what there is. Everything is installed into .venv, everything that runs keeps its files in var/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop test drill lint bench lock browser
+.PHONY: help setup setup-dev setup-bench run stop test drill lint bench lock browser
 
 # Another Python for the virtual environment: make setup PYTHON=python3.12
 PYTHON ?=
 # The web's port; the first free one from 8000 when empty: make run PORT=9000
 PORT ?=
 export PORT
+# The rows that `make bench` measures, with commas between; all when empty.
+ROWS ?=
+export ROWS
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -28,6 +31,9 @@ setup: ## Prepare .venv and .env; the other commands do it by themselves
 setup-dev: setup
 	@sh config/setup.sh requirements-dev.txt
 
+setup-bench: setup-dev
+	@sh config/setup.sh requirements-bench.txt
+
 run: setup ## Run everything on this machine: make run [PORT=9000]
 	@echo "Starting Headwater ..."
 	@exec $(PY) manage.py run --with-parent
@@ -42,7 +48,7 @@ browser:
 			|| echo "Chromium could not be installed."; \
 	fi
 
-test: setup-dev browser ## Run all tests: make test [ARGS="tests/delivery -k lane"]
+test: setup-bench browser ## Run all tests: make test [ARGS="tests/delivery -k lane"]
 	@if ($(CHROMIUM)) >/dev/null; then \
 		$(PY) -m pytest -m "not slow_drill" $(PYTEST) $(ARGS); \
 	elif [ "$$CI" = true ]; then \
@@ -63,15 +69,17 @@ lint: setup-dev ## Check form, types, layers, migrations and the lock
 	@$(NOWHERE) $(PY) -m mypy $(CODE)
 	@$(NOWHERE) $(VENV)/bin/lint-imports
 	@$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
-	@if grep -nE 'https?://|^ *(-i|--index|--extra-index|--find-links)' requirements.txt requirements-dev.txt; then \
+	@if grep -nE 'https?://|^ *(-i|--index|--extra-index|--find-links)' requirements.txt requirements-dev.txt requirements-bench.txt; then \
 		echo "The lock holds an address of a package index: run make lock." >&2; exit 1; \
 	fi
 
-bench: setup-dev ## Measure
-	@if [ -f benchmarks/__main__.py ]; then $(PY) -m benchmarks $(ARGS); else echo "There are no benchmarks yet."; fi
+bench: setup-bench ## Measure: make bench [ROWS=drain_0ms,limiter] [ARGS="--list"]
+	@$(PY) -m benchmarks $(ARGS)
 
 lock: setup-dev ## Lock the dependencies of pyproject.toml anew
 	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--extra embedded pyproject.toml -o requirements.txt
 	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--extra embedded --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--group pyproject.toml:bench -c requirements-dev.txt -o requirements-bench.txt
