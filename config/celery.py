@@ -1,11 +1,21 @@
 """The Celery application. Django's `config` app imports it, so that every process sends its tasks to our broker."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import celeryd_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("headwater")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@celeryd_init.connect
+def check_mappings(**_kwargs: Any) -> None:
+    """Celery runs Django's checks too, and goes on whatever they say."""
+    from integrations.checks import stop_on_broken_mappings
+
+    stop_on_broken_mappings()

@@ -32,6 +32,8 @@ PRODUCT_NAME: Final = re.compile(r"[^\W_][\w &+.'-]{0,59}")
 EXAMPLE_SUPPORT: Final = "support@headwater.example"
 """Good enough for the demo, and for nobody's customers: `manage.py review` says so elsewhere."""
 
+SENTENCE: Final = re.compile(r"[^\n\r<>]{20,300}")
+
 TOKEN: Final = re.compile(r"([!-~]{16,})?")
 
 LOG_FORMATS: Final = re.compile(r"json|plain")

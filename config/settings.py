@@ -205,6 +205,12 @@ PRODUCT_NAME = environment.matching(
     "a name of up to 60 letters, digits, spaces and signs of names",
     default="Headwater",
 )
+PRODUCT_DESCRIPTION = environment.matching(
+    "PRODUCT_DESCRIPTION",
+    environment.SENTENCE,
+    "a sentence or two of 20 to 300 characters on one line",
+    default="Headwater sends email campaigns and shows what their recipients do with them.",
+)
 PRODUCT_URL = environment.web_address("PRODUCT_URL", default="https://headwater.example")
 SUPPORT_EMAIL = environment.address_of_email("SUPPORT_EMAIL", default=environment.EXAMPLE_SUPPORT)
 SEGMENT_URLS = {
@@ -258,6 +264,7 @@ UNFOLD = {
                     _admin_page("Refusals", "block", "delivery_refusal"),
                     _admin_page("Lanes", "conversion_path", "delivery_lane"),
                     _admin_page("Rate holds", "hourglass_top", "delivery_ratehold"),
+                    {"title": "Review", "icon": "checklist", "link": reverse_lazy("staff_review")},
                 ],
             },
             {"title": "Segment", "items": [_admin_page("Sources", "hub", "integrations_source")]},

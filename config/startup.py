@@ -11,8 +11,8 @@ from config.environment import BASE_DIR, read_env_file
 WITHOUT_SERVERS: Final = frozenset(
     {
         *("check", "collectstatic", "diffsettings", "findstatic", "help", "makemigrations", "stop", "version"),
-        # Pure work on the Spec and on names.
-        *("lint_events", "lint_name", "spec_events", "source_page"),
+        # Pure work on the Spec, on names and on the registry.
+        *("lint_events", "lint_name", "spec_events", "source_page", "integration_page"),
     }
 )
 """Commands that talk to neither database nor broker."""

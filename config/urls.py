@@ -2,6 +2,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from delivery.review_views import staff_review
+
 urlpatterns = [
     path("", include("tenants.urls")),
     path("t/<slug:tenant_slug>/integrations/", include("integrations.urls")),
@@ -10,6 +12,7 @@ urlpatterns = [
     path("email/", include("examples.campaigns.public_urls")),
     path("", include("delivery.probe_urls")),
     *([path("mailbox/", include("examples.campaigns.mailbox_urls"))] if settings.DEMO else []),
+    path("admin/review/", staff_review, name="staff_review"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
 ]

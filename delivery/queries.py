@@ -5,12 +5,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+from django.conf import settings
 from django.db import connection
 
 from delivery.enums import BatchState
 from delivery.models import Attempt, Batch, Event, Refusal
 from integrations.enums import SourceState
 from integrations.models import Source
+from integrations.spec.findings import Finding
+from integrations.spec.linter import lint
 
 LATEST: Final = 20
 
@@ -94,11 +98,12 @@ def status_of(source: Source) -> SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class EventState:
-    """An event with where it stands, in a word or two, and why when it is not accepted."""
+    """An event with where it stands, in a word or two, why when it is not accepted, and the linter's warnings."""
 
     event: Event
     state: str
     reason: str
+    warnings: list[Finding]
 
 
 def latest_events(source: Source) -> list[EventState]:
@@ -123,8 +128,16 @@ def _batches_of(source: Source, event_ids: Sequence[int]) -> dict[int, Batch]:
 
 
 def _state_of(event: Event, batch: Batch | None) -> EventState:
+    warnings = _warnings(event)
     if batch is None:
-        return EventState(event, "Waiting", "")
+        return EventState(event, "Waiting", "", warnings)
     if batch.state == BatchState.OPEN:
-        return EventState(event, "Sending" if batch.attempts_made else "Waiting", "")
-    return EventState(event, BatchState(batch.state).label, batch.reason)
+        return EventState(event, "Sending" if batch.attempts_made else "Waiting", "", warnings)
+    return EventState(event, BatchState(batch.state).label, batch.reason, warnings)
+
+
+def _warnings(event: Event) -> list[Finding]:
+    """Linted again when it is shown: cheaper than a column of every event that few have something in."""
+    # An erased event has no payload.
+    call = orjson.loads(event.payload) if event.payload else {}
+    return lint(call, category=settings.INTEGRATION_CATEGORY or None) if call else []

@@ -1,16 +1,19 @@
 """System checks: a mapping that breaks the Spec stops `manage.py check`, and with it the start."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
+from integrations.catalog.sent import example_call
+from integrations.catalog.specimens import SpecimenError
 from integrations.mappings.registry import REGISTRY, Mapping
 from integrations.spec.calls import track
 from integrations.spec.catalogue import category_named
+from integrations.spec.findings import Finding
 from integrations.spec.linter import lint
 
 
@@ -19,13 +22,30 @@ def check_mappings(**_options: Any) -> list[CheckMessage]:
 
 
 def mapping_errors(mappings: Iterable[Mapping]) -> list[CheckMessage]:
-    """What is wrong with the events' names. A warning of the linter is an error here: this product chose the name."""
+    """What is wrong with the mappings. A warning of the linter is an error here: this product chose the names."""
     return [
         Error(finding.message, hint=finding.remedy, obj=_place(mapping), id=f"integrations.mapping.{finding.code}")
         for mapping in mappings
-        for finding in lint(track(event=mapping.event, user_id="a person"), category=_category(mapping))
-        if finding.path == "event"
+        for finding in _findings(mapping)
     ]
+
+
+def stop_on_broken_mappings() -> None:
+    """For programs that do not run the system checks by themselves: SystemExit with what is wrong."""
+    if errors := check_mappings():
+        raise SystemExit("A mapping breaks Segment's Spec.\n" + "\n".join(map(str, errors)))
+
+
+def _findings(mapping: Mapping) -> Iterator[Finding]:
+    """Of the registered name, and of the call that the mapping makes of a made-up activity, if it can be tried."""
+    category = _category(mapping) or settings.INTEGRATION_CATEGORY or None
+    of_name = lint(track(event=mapping.event, user_id="a person"), category=category)
+    yield from (finding for finding in of_name if finding.path == "event")
+    try:
+        call = example_call(mapping)
+    except SpecimenError:
+        return
+    yield from (finding for finding in lint(call, category=category) if finding not in of_name)
 
 
 def _category(mapping: Mapping) -> str | None:

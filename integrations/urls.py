@@ -1,11 +1,12 @@
 from django.urls import path
 
-from integrations import views
+from integrations import help_views, views
 
 app_name = "integrations"
 urlpatterns = [
     path("", views.index, name="index"),
     path("segment/", views.segment, name="segment"),
+    path("segment/help/", help_views.help_page, name="help"),
     path("segment/connect/", views.connect, name="connect"),
     path("segment/<int:source_id>/", views.source, name="source"),
     path("segment/<int:source_id>/key/", views.replace_key, name="replace_key"),

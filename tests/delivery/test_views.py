@@ -53,3 +53,24 @@ def test_source_page_includes_the_state_of_delivery(source, viewer_client):
     text = viewer_client.get(reverse("integrations:source", args=[source.tenant.slug, source.pk])).content.decode()
     assert "Accepted by Segment" in text
     assert page(source) in text
+
+
+@pytest.mark.django_db
+def test_delivery_page_lists_the_warnings_of_an_event_with_their_remedies(source, viewer_client, call):
+    capture(source.tenant_id, call)
+    assert "warning" not in viewer_client.get(page(source)).content.decode()
+    capture(source.tenant_id, {**call, "event": "Link Clicked", "properties": {"linkUrl": "https://acme.test"}})
+    text = viewer_client.get(page(source)).content.decode()
+    for expected in ("2 warnings", "Call it “Email Link Clicked”.", "link_url"):
+        assert expected in text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("events", [1, 3])
+def test_delivery_page_asks_the_same_for_one_event_and_three(
+    source, viewer_client, call, events, django_assert_num_queries
+):
+    for _ in range(events):
+        capture(source.tenant_id, call)
+    with django_assert_num_queries(10):
+        viewer_client.get(page(source))

@@ -1,4 +1,4 @@
-"""What the commands that print JSON have in common."""
+"""What the commands that write for programs have in common."""
 
 import json
 import os
@@ -48,3 +48,11 @@ def opened(path: str) -> Iterator[BinaryIO]:
         raise CommandError(f"{path} cannot be read: {reason}.", returncode=UNUSABLE) from None
     with file:
         yield file
+
+
+def write_file(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise CommandError(f"{path} cannot be written: {reason}.", returncode=UNUSABLE) from None
