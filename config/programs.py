@@ -58,7 +58,8 @@ def beat(logs: Path) -> Program:
 
 
 def sandbox(port: int, logs: Path) -> Program:
-    return Program("stand-in", [sys.executable, "-m", "sandbox", "--port", str(port)], logs / "sandbox.log")
+    command = [sys.executable, "-m", "sandbox", "--port", str(port)]
+    return Program("stand-in", command, logs / "sandbox.log", secrets=False)
 
 
 def sandbox_port(web_port: int) -> int:

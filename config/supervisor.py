@@ -30,6 +30,8 @@ class Program:
     log: Path
     keep: Sequence[int] = ()
     """Descriptors that it inherits."""
+    secrets: bool = True
+    """Whether it is given the settings that are secret."""
     process: subprocess.Popen[bytes] | None = None
     failures: int = 0
     started_at: float = 0.0
@@ -47,7 +49,7 @@ class Program:
                 output=output,
                 keep=self.keep,
                 cwd=BASE_DIR,
-                env=dict(env),
+                env=dict(env) if self.secrets else processes.without_secrets(env),
                 # Ctrl-C in the terminal is for the supervisor, which stops them in order.
                 own_group=True,
             )

@@ -14,6 +14,7 @@ from config.embedded.errors import EmbeddedError
 from config.embedded.keeper import lock_path, log_path, published
 from config.embedded.locks import FileLock, is_held
 from config.embedded.places import places_of
+from config.embedded.processes import without_secrets
 from config.embedded.server import last_line
 
 SETTINGS: Final = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
@@ -76,6 +77,7 @@ def _start_keeper(var: Path, name: str) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=output,
             cwd=Path(__file__).resolve().parents[2],
+            env=without_secrets(os.environ),
             # Ctrl-C in a terminal is for the command, not for the server that another command may share.
             start_new_session=True,
         )

@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
 _PR_SET_PDEATHSIG: Final = 1
 """linux/prctl.h"""
+
+_SECRETS: Final = frozenset({"SECRET_KEY", "ENCRYPTION_KEYS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL"})
+"""The settings that a program without a use for them is not given."""
 
 # Loaded before any fork: between fork and exec nothing may be imported.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -63,6 +66,11 @@ def _orphan_signal(number: signal.Signals) -> Callable[[], None] | None:
             os._exit(1)
 
     return wish
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """For a program that is not the product: its user, who may be another than ours, can read its environment."""
+    return {name: value for name, value in environment.items() if name not in _SECRETS}
 
 
 def end_with_parent(number: signal.Signals) -> None:

@@ -83,6 +83,7 @@ class Server(ABC):
                     output=output,
                     uid=self.places.uid,
                     keep=keep,
+                    env=processes.without_secrets(os.environ),
                     own_group=True,
                     stdin=subprocess.PIPE,
                 )

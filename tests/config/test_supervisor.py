@@ -39,6 +39,16 @@ def test_errors_in_a_log_are_said_once_and_nothing_else_is(supervise):
     assert said == ["child: 12:00 ERROR it broke"]
 
 
+@pytest.mark.parametrize(("secrets", "known"), [(True, "the key"), (False, "None")])
+def test_program_is_given_secrets_only_when_it_needs_them(tmp_path, secrets, known):
+    code = "import os; print(os.environ['PATH'] != '', os.environ.get('ENCRYPTION_KEYS'))"
+    program = Program("child", [sys.executable, "-c", code], tmp_path / "child.log", secrets=secrets)
+    program.start(os.environ | {"ENCRYPTION_KEYS": "the key"})
+    assert program.process is not None
+    program.process.wait(30)
+    assert program.log.read_text() == f"True {known}\n"
+
+
 def test_dead_program_is_started_again_after_a_growing_pause(supervise):
     supervisor, program, said = supervise("import sys; sys.exit(3)")
 

@@ -11,6 +11,7 @@ import redis
 
 from config.embedded.errors import EmbeddedError
 from config.embedded.joining import join
+from config.embedded.places import places_of
 from tests.config.conftest import answers
 from tests.waiting import eventually
 
@@ -91,6 +92,20 @@ def test_passwords_are_in_private_files_and_on_no_command_line(user, var):
     published = sorted((var / "embedded").glob("*.json"))
     assert [path.name for path in published] == ["postgres.json", "valkey.json"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in published} == {0o600}
+
+
+def test_servers_are_given_no_secret_of_the_product(user, var):
+    user("postgres", "valkey")
+    places = (str(var).encode(), str(places_of(var).data).encode())
+    ours = [
+        environment
+        for process in Path("/proc").glob("[0-9]*")
+        if any(place in (read_if_there(process / "cmdline") or b"") for place in places)
+        and (environment := read_if_there(process / "environ"))
+    ]
+    assert len(ours) >= 3, "a keeper for each, and PostgreSQL"
+    for name in ("SECRET_KEY", "ENCRYPTION_KEYS"):
+        assert not [environment for environment in ours if os.environ[name].encode() in environment]
 
 
 def test_var_of_somebody_else_is_refused_in_one_sentence(tmp_path):
