@@ -41,6 +41,7 @@ def test_connect_source_reads_the_key_from_a_pipe(piped, tenant):
     assert (source.name, source.region, source.state) == ("Production", "eu", "connected")
     assert source.write_key.unseal().reveal() == WRITE_KEY
     assert out.splitlines() == [
+        "Connected “Production” of Acme to Segment, Europe (Dublin).",
         f"id: {source.pk}",
         "tenant: acme",
         "name: Production",

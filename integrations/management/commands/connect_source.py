@@ -40,6 +40,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({**_facts(source), "warnings": warnings}))
             return
+        self.stdout.write(f"Connected “{source.name}” of {tenant.name} to Segment, {source.get_region_display()}.")
         for fact, value in _facts(source).items():
             self.stdout.write(f"{fact}: {value}")
         for warning in warnings:
