@@ -48,10 +48,20 @@ class SourceStatus:
         if self.state == "held":
             return self.hold_reason
         if self.state == SourceState.CONNECTED:
-            return "Events are on their way to Segment." if self.waiting else "Everything captured has been dealt with."
+            return self._sentence_of_a_running_source
         kept = f" {self.waiting} are kept and wait." if self.waiting else ""
         doing = "captured, but not sent" if self.state == SourceState.PAUSED else "neither captured nor sent"
         return f"Events are {doing}, because the source is {self.state}.{kept}"
+
+    @property
+    def _sentence_of_a_running_source(self) -> str:
+        if self.waiting:
+            return "Events are on their way to Segment."
+        if self.accepted or self.set_aside or self.quarantined:
+            return "Everything captured has been dealt with."
+        if self.refused:
+            return "Nothing could be sent so far: every call was refused at capture. “Events and answers” says why."
+        return "Nothing has happened yet. The first event is sent to Segment within seconds."
 
 
 STATUS: Final = """

@@ -43,7 +43,15 @@ def test_statuses_of_an_idle_source(source):
     assert (status.state, status.waiting, status.oldest_waiting, status.oldest_waiting_seconds) == (
         "connected", 0, None, None,
     )  # fmt: skip
-    assert status.sentence == "Everything captured has been dealt with."
+    assert status.sentence == "Nothing has happened yet. The first event is sent to Segment within seconds."
+
+
+def test_statuses_say_when_all_was_refused(source, call):
+    del call["userId"]
+    capture(source.tenant_id, call)
+    (status,) = queries.statuses(source.tenant_id)
+    assert (status.waiting, status.refused) == (0, 1)
+    assert status.sentence.startswith("Nothing could be sent so far: every call was refused at capture.")
 
 
 def test_statuses_of_a_tenant_show_no_other(source, other_source):
