@@ -20,12 +20,13 @@ MARK_SECONDS: Final = 30
 class Parcel:
     """A batch with the texts of its events: what one request carries.
 
-    `last`: when it was cut, nothing else was waiting.
+    `last`: when it was cut, nothing else was waiting. `suspected`: the worker died in its last attempt.
     """
 
     batch: Batch
     payloads: list[str]
     last: bool = False
+    suspected: bool = False
 
 
 LOCK_LANE: Final = """

@@ -1,33 +1,41 @@
 """What a lane sends next: a batch that is due again, else a new one."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import Min, Q
+from django.db.models import Exists, Min, OuterRef, Q
 
 from delivery import lanes
 from delivery.batching import Parcel, cut, payloads_of
 from delivery.clock import ClockTimestamp, database_now
 from delivery.enums import BatchState
 from delivery.lanes import Lease
-from delivery.models import Batch
-from delivery.retry import EVENTS_GONE, REGION_SWITCHED, History, given_up
+from delivery.models import Attempt, Batch
+from delivery.retry import CRASHED, EVENTS_GONE, REGION_SWITCHED, History, given_up
 from integrations.enums import Region
 
 OPEN_BATCHES: Final = 8
 """A lane opens no more at once: in an outage its events wait as pending ones, not as batches that all failed."""
 
+CRASHES: Final = 3
+"""So many workers may die in a batch's request, sent alone, before it is set aside."""
 
-def next_parcel(lease: Lease, region: Region) -> Parcel | None:
-    """None when there is nothing to send now. Batches that may not be sent again are set aside on the way."""
-    while (batch := _due(lease.source_id)) is not None:
-        reason = _settle(batch, region)
+
+def next_parcel(lease: Lease, region: Region, in_flight: Collection[int] = ()) -> Parcel | None:
+    """None when there is nothing to send now besides the batches that are in flight.
+
+    Batches that may not be sent again are set aside on the way.
+    """
+    while (found := _due(lease.source_id, in_flight)) is not None:
+        batch, suspected = found
+        reason = _settle(batch, region) or (CRASHED if batch.crashes >= CRASHES else "")
         payloads = [] if reason else payloads_of(batch)
         if payloads:
-            return Parcel(batch, payloads)
+            return Parcel(batch, payloads, suspected=suspected)
         close(batch, BatchState.SET_ASIDE if reason else BatchState.DISCARDED, reason or EVENTS_GONE)
-    return cut(lease) if _may_open(lease.source_id) else None
+    return cut(lease) if _may_open(lease.source_id, in_flight) else None
 
 
 def close(batch: Batch, state: BatchState, reason: str) -> bool:
@@ -36,9 +44,16 @@ def close(batch: Batch, state: BatchState, reason: str) -> bool:
     return unchanged.update(state=state, reason=reason, closed_at=ClockTimestamp()) == 1
 
 
-def _due(source_id: int) -> Batch | None:
-    waiting = Batch.objects.filter(source_id=source_id, state=BatchState.OPEN)
-    return waiting.filter(Q(not_before=None) | Q(not_before__lte=ClockTimestamp())).order_by("pk").first()
+def _due(source_id: int, in_flight: Collection[int]) -> tuple[Batch, bool] | None:
+    """The oldest batch that may be sent now, and whether the worker of its last attempt died.
+
+    Whoever begins an attempt records its end before the lane goes to another, unless it dies.
+    """
+    last = Attempt.objects.filter(batch=OuterRef("pk"), number=OuterRef("attempts_made"), finished_at=None)
+    waiting = Batch.objects.filter(source_id=source_id, state=BatchState.OPEN).exclude(pk__in=list(in_flight))
+    due = waiting.filter(Q(not_before=None) | Q(not_before__lte=ClockTimestamp()))
+    batch = due.annotate(unfinished=Exists(last)).order_by("pk").first()
+    return (batch, batch.unfinished) if batch else None
 
 
 SETTLE: Final = """
@@ -66,11 +81,12 @@ def _settle(batch: Batch, region: Region) -> str:
     return given_up(History(ambiguous_for=database_now() - batch.first_ambiguous_at))
 
 
-def _may_open(source_id: int) -> bool:
-    """Whether there is room for another batch. If not, the lane waits for the first of those that are open."""
+def _may_open(source_id: int, in_flight: Collection[int]) -> bool:
+    """Whether there is room for another batch. If not, and none is in flight, the lane waits for the first of them."""
     waiting = Batch.objects.filter(source_id=source_id, state=BatchState.OPEN)
-    if waiting.count() < OPEN_BATCHES:
-        return True
+    room = waiting.count() < OPEN_BATCHES
+    if room or in_flight:
+        return room
     with transaction.atomic():
         # A new key lets batches and lane go at once; without the lock, this could put back a wait that it took away.
         lanes.lock_source(source_id)

@@ -6,6 +6,7 @@ Note: the numbers. Even spacing of 1/49 s with a burst of one lets 50 requests a
 
 import threading
 import time
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
@@ -29,11 +30,16 @@ SCRIPT: Final = (Path(__file__).parent / "gcra.lua").read_text()
 
 def permit(rate_key: str) -> float:
     """Seconds to wait before the request. Over `patience()` there is no permit: ask again after that time."""
+    return permits([rate_key])[0]
+
+
+def permits(rate_keys: Sequence[str]) -> list[float]:
+    """As `permit`, for several keys in one round trip."""
     try:
-        wait = ask(partial(_permit, rate_key))
+        waits = ask(partial(_permits, rate_keys))
     except RedisUnavailableError:
-        wait = _LOCAL.permit(rate_key)
-    return wait / 1_000_000
+        waits = [_LOCAL.permit(rate_key) for rate_key in rate_keys]
+    return [wait / 1_000_000 for wait in waits]
 
 
 def patience() -> float:
@@ -41,9 +47,17 @@ def patience() -> float:
     return PATIENCE / 1_000_000
 
 
-def _permit(rate_key: str, redis: Redis) -> int:
-    wait: int = _script()(keys=[f"headwater:rate:{rate_key}"], args=[INTERVAL, PATIENCE], client=redis)
-    return wait
+def _permits(rate_keys: Sequence[str], redis: Redis) -> list[int]:
+    if len(rate_keys) == 1:
+        return [_script()(keys=_names(rate_keys), args=[INTERVAL, PATIENCE], client=redis)]
+    pipeline = redis.pipeline(transaction=False)
+    for name in _names(rate_keys):
+        _script()(keys=[name], args=[INTERVAL, PATIENCE], client=pipeline)
+    return list(pipeline.execute())
+
+
+def _names(rate_keys: Sequence[str]) -> list[str]:
+    return [f"headwater:rate:{rate_key}" for rate_key in rate_keys]
 
 
 @cache

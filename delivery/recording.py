@@ -6,20 +6,19 @@ only while the batch is open and this attempt is its latest.
 
 import logging
 import random
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import F
-from django.db.models.functions import Greatest
 
-from delivery.batching import Parcel, new_batch
+from delivery.batching import new_batch
 from delivery.choosing import close
 from delivery.clock import ClockTimestamp, database_now
 from delivery.enums import BatchState, Outcome
 from delivery.lanes import lock_source
-from delivery.models import Attempt, Batch, Lane
+from delivery.models import Attempt, Batch, Event, Lane
 from delivery.outcomes import Answer
 from delivery.retry import Action, Decision, History, decide
 from integrations.models import Source
@@ -30,31 +29,64 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An attempt that was begun: what to record its answer with."""
+    """An attempt that was begun: what to record its answer with. `number` is the attempt's.
+
+    It holds no payload: eight of a lane are kept while their requests run.
+    """
 
     attempt_id: int
-    parcel: Parcel
+    batch: Batch
     credentials: SendingCredentials
 
     @property
+    def number(self) -> int:
+        return self.batch.attempts_made
+
+    @property
     def logged(self) -> dict[str, int]:
-        ids = {"source_id": self.credentials.source_id, "batch_id": self.parcel.batch.pk}
+        ids = {"source_id": self.credentials.source_id, "batch_id": self.batch.pk}
         return {**ids, "attempt_id": self.attempt_id}
 
 
-def record(sent: Sent, answer: Answer) -> bool:
+def record(sent: Sent, answer: Answer, *, echo: bool = False) -> bool:
     """Record the answer; returns whether to go on with the lane at once.
 
+    `echo`: another request of the lane, in flight at the same time, has failed before: together they are one failure.
     A source that was deleted meanwhile leaves nothing to record it on.
     """
+    if answer.outcome == Outcome.ACCEPTED:
+        accept([(sent, answer)])
+        return True
     with transaction.atomic():
         # The order of locks: see the note in delivery/lanes.py.
-        if lock_source(sent.credentials.source_id) is None:
-            log.warning("The source was deleted while a request was under way.", extra=sent.logged)
-            return False
-        going = _accept(sent, answer) if answer.outcome == Outcome.ACCEPTED else _refuse(sent, answer)
-    log.info("Attempt ended: %s, answer %s.", answer.outcome, answer.status_code, extra=sent.logged)
+        there = lock_source(sent.credentials.source_id) is not None
+        going = there and _refuse(sent, answer, echo=echo)
+    _tell(sent, answer, there=there)
     return going
+
+
+def accept(accepted: Sequence[tuple[Sent, Answer]]) -> None:
+    """Record 200s, of any number of lanes, in one transaction."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK_SOURCES, [[sent.credentials.source_id for sent, _ in accepted]])
+        there = {source_id for (source_id,) in cursor.fetchall()}
+        found = [(sent, answer) for sent, answer in accepted if sent.credentials.source_id in there]
+        if found:
+            cursor.execute(ACCEPT_LANES, _columns((s.credentials.source_id, s.credentials.version) for s, _ in found))
+            cursor.execute(ACCEPT_BATCHES, [[sent.batch.pk for sent, _ in found]])
+            cursor.execute(COMPLETE, _columns((s.attempt_id, a.status_code, a.text) for s, a in found))
+    for sent, answer in accepted:
+        _tell(sent, answer, there=sent.credentials.source_id in there)
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _tell(sent: Sent, answer: Answer, *, there: bool) -> None:
+    log.info("Attempt ended: %s, answer %s.", answer.outcome, answer.status_code, extra=sent.logged)
+    if not there:
+        log.warning("The source was deleted while a request was under way.", extra=sent.logged)
 
 
 def _complete(sent: Sent, answer: Answer) -> None:
@@ -68,9 +100,24 @@ def _complete(sent: Sent, answer: Answer) -> None:
     )
 
 
-ACCEPT: Final = """
+LOCK_SOURCES: Final = "SELECT id FROM integrations_source WHERE id = ANY(%s) ORDER BY id FOR SHARE"
+
+ACCEPT_LANES: Final = """
+WITH accepted AS (
+    SELECT source_id, max(version) AS version FROM unnest(%s::bigint[], %s::int[]) AS t (source_id, version) GROUP BY 1
+), locked AS MATERIALIZED (
+    SELECT source_id, version FROM delivery_lane JOIN accepted USING (source_id)
+    ORDER BY source_id FOR NO KEY UPDATE OF delivery_lane
+)
+UPDATE delivery_lane AS lane SET failures = 0, lone_rejections = 0, last_accepted_at = clock_timestamp(),
+    accepted_version = greatest(accepted_version, version)
+FROM locked WHERE lane.source_id = locked.source_id
+"""
+# The hold is not touched: it may be newer than the request.
+
+ACCEPT_BATCHES: Final = """
 WITH RECURSIVE family AS (
-    SELECT id FROM delivery_batch WHERE id = %s
+    SELECT id FROM delivery_batch WHERE id = ANY(%s)
     UNION ALL SELECT half.id FROM delivery_batch AS half JOIN family ON half.parent_id = family.id
 )
 UPDATE delivery_batch SET state = 'accepted', reason = '', closed_at = clock_timestamp()
@@ -78,37 +125,32 @@ WHERE id IN (SELECT id FROM family) AND state IN ('open', 'set_aside', 'quaranti
 """
 # The halves too: a 200 that comes after the batch was split speaks for all of its events.
 
-
-def _accept(sent: Sent, answer: Answer) -> bool:
-    # The hold is not touched: it may be newer than this request.
-    Lane.objects.filter(pk=sent.credentials.source_id).update(
-        failures=0,
-        lone_rejections=0,
-        accepted_version=Greatest(F("accepted_version"), sent.credentials.version),
-        last_accepted_at=ClockTimestamp(),
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(ACCEPT, [sent.parcel.batch.pk])
-    _complete(sent, answer)
-    # What was captured since the last batch was cut is seen by the turn's look after it has released the lane.
-    return not sent.parcel.last
+COMPLETE: Final = """
+UPDATE delivery_attempt SET finished_at = clock_timestamp(), outcome = 'accepted', ambiguous = false,
+    status_code = t.status_code, answer = t.answer
+FROM unnest(%s::bigint[], %s::int[], %s::text[]) AS t (id, status_code, answer) WHERE delivery_attempt.id = t.id
+"""
 
 
-def _refuse(sent: Sent, answer: Answer) -> bool:
+def _refuse(sent: Sent, answer: Answer, *, echo: bool) -> bool:
     now = database_now()
     lane = Lane.objects.select_for_update().get(pk=sent.credentials.source_id)
-    batch = Batch.objects.select_for_update().get(pk=sent.parcel.batch.pk)
+    batch = Batch.objects.select_for_update().get(pk=sent.batch.pk)
     _complete(sent, answer)
     if answer.ambiguous and batch.first_ambiguous_at is None:
         batch.first_ambiguous_at = Attempt.objects.values_list("started_at", flat=True).get(pk=sent.attempt_id)
         batch.ambiguous_region = sent.credentials.region
         batch.save(update_fields=["first_ambiguous_at", "ambiguous_region"])
-    if batch.state != BatchState.OPEN or batch.attempts_made != sent.parcel.batch.attempts_made:
+    if batch.state != BatchState.OPEN or batch.attempts_made != sent.batch.attempts_made:
         return False
     batch.failing_since = batch.failing_since or now
-    decision = decide(answer, _history(sent, batch, lane, now), random.random())  # noqa: S311  # jitter is no secret
+    history = _history(sent, batch, lane, now)
+    if echo:
+        history = replace(history, lane_failures=max(0, lane.failures - 1))
+    decision = decide(answer, history, random.random())  # noqa: S311  # jitter is no secret
     _limit_key(sent, decision)
-    _apply(decision, sent.parcel, batch, lane, now)
+    lane.failures += bool(decision.lane_delay) and not echo
+    _apply(decision, batch, lane, now)
     return not (decision.hold or decision.lane_delay)
 
 
@@ -139,7 +181,7 @@ def _limit_key(sent: Sent, decision: Decision) -> None:
         )
 
 
-def _apply(decision: Decision, parcel: Parcel, batch: Batch, lane: Lane, now: datetime) -> None:
+def _apply(decision: Decision, batch: Batch, lane: Lane, now: datetime) -> None:
     match decision.action:
         case Action.RETRY:
             batch.tries += decision.counts
@@ -149,30 +191,32 @@ def _apply(decision: Decision, parcel: Parcel, batch: Batch, lane: Lane, now: da
             lane.hold, lane.hold_reason, lane.held_at = str(decision.hold), decision.reason, now
             log.warning("The lane is held: %s.", decision.hold, extra={"source_id": lane.pk, "batch_id": batch.pk})
         case Action.SPLIT:
-            _split(batch, parcel.payloads)
+            _split(batch)
             close(batch, BatchState.SPLIT, decision.reason)
         case Action.QUARANTINE:
             lane.lone_rejections += 1
             close(batch, BatchState.QUARANTINED, decision.reason)
         case Action.SET_ASIDE:
             close(batch, BatchState.SET_ASIDE, decision.reason)
-    batch.save(update_fields=["tries", "not_before", "failing_since"])
+    batch.crashes = 0
+    batch.save(update_fields=["tries", "not_before", "failing_since", "crashes"])
     _slow_down(lane, decision, now)
 
 
 def _slow_down(lane: Lane, decision: Decision, now: datetime) -> None:
     if decision.lane_delay:
-        lane.failures += 1
-        lane.not_before = now + timedelta(seconds=decision.lane_delay)
+        until = now + timedelta(seconds=decision.lane_delay)
+        lane.not_before = max(lane.not_before or until, until)
     lane.save(update_fields=["failures", "not_before", "lone_rejections", "hold", "hold_reason", "held_at"])
 
 
-def _split(batch: Batch, payloads: list[str]) -> None:
+def _split(batch: Batch) -> None:
     """Two batches of half the events each; they inherit what may already have reached Segment."""
     inherited: dict[str, Any] = {
         name: getattr(batch, name) for name in ("first_ambiguous_at", "ambiguous_region", "failing_since")
     }
-    middle = len(payloads) // 2
-    for ids, texts in ((batch.event_ids[:middle], payloads[:middle]), (batch.event_ids[middle:], payloads[middle:])):
-        size = sum(len(text.encode()) for text in texts)
+    sizes = dict(Event.objects.filter(pk__in=batch.event_ids).values_list("pk", "bytes"))
+    middle = len(batch.event_ids) // 2
+    for ids in (batch.event_ids[:middle], batch.event_ids[middle:]):
+        size = sum(sizes.get(event_id, 0) for event_id in ids)
         new_batch(batch.source_id, batch.tenant_id, ids, size, parent=batch, **inherited)

@@ -172,4 +172,8 @@ REGION_SWITCHED: Final = (
     "The region was switched while it was unknown whether the old one had these events. They are not sent to the new "
     "one by themselves."
 )
+CRASHED: Final = (
+    "Three times the program that sends these events broke down while it sent them and nothing else. They are not sent "
+    "again by themselves."
+)
 EVENTS_GONE: Final = "The events were erased before they were sent."

@@ -1,39 +1,38 @@
-"""The order of a send: body, permit, attempt row and commit, request with no transaction open, record."""
+"""The order of a send: permit, attempt row and commit, body, request with no transaction open, record."""
 
 import logging
 import time
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from delivery import client, lanes, limiter, recording
+from delivery import client
 from delivery.batching import Parcel
 from delivery.bodies import body
 from delivery.lanes import LEASE_SECONDS, Lease
 from delivery.outcomes import Answer
 from delivery.recording import Sent
+from delivery.senders import senders
 from integrations.queries import SendingCredentials
 
 RECORD_TRIES: Final = 3
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-def send(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> bool:
-    """Make one attempt to send the parcel, if it may be made. Returns whether to go on with the lane at once."""
+
+def start(sent: Sent, payloads: list[str], after: float) -> "Future[Answer]":
+    """Make the request of an attempt that was begun, `after` so many seconds, in a thread that was reserved for it."""
+    credentials = sent.credentials
+    content = body(payloads, datetime.now(UTC) + timedelta(seconds=after))
     url = client.batch_url(credentials.region)
-    content = body(parcel.payloads, datetime.now(UTC))
-    wait = limiter.permit(credentials.rate_key)
-    if wait > limiter.patience():
-        lanes.wait(lease.source_id, wait)
-        return False
-    time.sleep(wait)
-    sent = begin(lease, parcel, credentials)
-    if sent is None:
-        return False
-    answer = client.post_batch(url, credentials.write_key, content, number=parcel.batch.attempts_made)
-    return _record(sent, answer)
+    request = partial(client.post_batch, url, credentials.write_key, content, number=sent.number)
+    return senders(credentials.region).start(request, after)
 
 
 CHECK_SOURCE: Final = """
@@ -49,7 +48,7 @@ WHERE source_id = %(source)s AND lease_token = %(token)s AND leased_until > cloc
 
 BEGIN: Final = """
 WITH claimed AS (
-    UPDATE delivery_batch SET attempts_made = attempts_made + 1
+    UPDATE delivery_batch SET attempts_made = attempts_made + 1, crashes = crashes + %(suspected)s::int
     WHERE id = %(batch)s AND state = 'open' AND attempts_made = %(made)s RETURNING id, source_id, attempts_made
 )
 INSERT INTO delivery_attempt (
@@ -68,7 +67,7 @@ def begin(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> Sent
     """
     values: dict[str, Any] = {
         "source": lease.source_id, "token": lease.token, "seconds": LEASE_SECONDS, "key": credentials.rate_key,
-        "batch": parcel.batch.pk, "made": parcel.batch.attempts_made,
+        "batch": parcel.batch.pk, "made": parcel.batch.attempts_made, "suspected": parcel.suspected,
         "region": credentials.region.value, "version": credentials.version,
     }  # fmt: skip
     with transaction.atomic(), connection.cursor() as cursor:
@@ -84,7 +83,7 @@ def begin(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> Sent
     if row is None:
         return None
     parcel.batch.attempts_made += 1
-    return Sent(row[0], parcel, credentials)
+    return Sent(row[0], parcel.batch, credentials)
 
 
 def _wait_for_key(cursor: Any, values: dict[str, Any]) -> None:
@@ -97,13 +96,13 @@ def _wait_for_key(cursor: Any, values: dict[str, Any]) -> None:
     )
 
 
-def _record(sent: Sent, answer: Answer) -> bool:
+def recorded(record: Callable[[], T]) -> T:
     """An answer is too precious to lose to a restart of the database: without it the batch counts as unknown."""
     for _ in range(RECORD_TRIES - 1):
         try:
-            return recording.record(sent, answer)
+            return record()
         except (OperationalError, InterfaceError):
-            log.warning("The answer could not be recorded; trying again.", extra=sent.logged)
+            log.warning("An answer could not be recorded; trying again.")
             connection.close()
             time.sleep(0.5)
-    return recording.record(sent, answer)
+    return record()

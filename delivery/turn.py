@@ -3,76 +3,183 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Final, TypeVar
 
-from django.db import Error, connection, transaction
+from django.db import Error, connection, connections, transaction
 
-from delivery import lanes
-from delivery.choosing import next_parcel
-from delivery.enums import Hold
+from delivery import lanes, recording
+from delivery.enums import Hold, Outcome
 from delivery.errors import describe
 from delivery.lanes import Lease
+from delivery.outcomes import Answer
 from delivery.retry import KEY_UNREADABLE
-from delivery.sending import send
+from delivery.runs import Run
+from delivery.sending import recorded
 from delivery.sweep import due
 from delivery.wake import clear_flags, wake
+from delivery.wave import begin_wave
 from integrations.errors import SecretError
 from integrations.queries import sending_credentials
 from tenants.scoping import every_tenant
 
 TURN_SECONDS: Final = 2.0
-"""No new batch is begun after that: a lane with a million events must not keep the others waiting."""
+"""No request is begun after that: a lane with a million events must not keep the others waiting."""
+
+LINGER_SECONDS: Final = 1.0
+"""So long a turn waits for an answer with nothing else to do. Then the request's own thread waits, and records it."""
 
 TROUBLE_SECONDS: Final = 30.0
 """An error that nobody foresaw: the lane is left alone for a while instead of failing again at once."""
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+Landed = SimpleQueue["Future[Answer]"]
+
 
 def take_turn(source_ids: Sequence[int]) -> None:
     """Send what these lanes have, for about two seconds; a hint goes out for what is left. Harmless at any time."""
-    ends = time.monotonic() + TURN_SECONDS
     clear_flags(source_ids)
     with every_tenant():
-        reached = 0
-        for source_id in source_ids:
-            if reached and time.monotonic() > ends:
+        Turn([Run(lease) for lease in lanes.lease_many(source_ids)]).take()
+
+
+class Turn:
+    def __init__(self, runs: list[Run]) -> None:
+        self._runs = runs
+        self._ends = time.monotonic() + TURN_SECONDS
+        self._landed: Landed = SimpleQueue()
+        self._by_flight: dict[Future[Answer], Run] = {}
+        self._progress = 0.0
+
+    def take(self) -> None:
+        self._begin_wave()
+        while self._runs:
+            self._begin_more()
+            self._part([run for run in self._runs if not (run.flights or self._may_begin(run))])
+            self._land(self._wait())
+            if self._is_idle():
                 break
-            _work_on(source_id, ends)
-            reached += 1
-    # Those that had no turn come first next time.
-    _hand_on([*source_ids[reached:], *source_ids[:reached]])
+        self._leave()
 
-
-def _work_on(source_id: int, ends: float) -> None:
-    lease = lanes.lease(source_id)
-    if lease is None:
-        return
-    trouble = True
-    try:
-        _drain(lease, ends)
-        trouble = False
-    except Exception as error:  # noqa: BLE001  # one lane's trouble must not cost the others their turn
-        log.error("A turn failed: %s.", describe(error), extra={"source_id": source_id})  # noqa: TRY400  # a traceback could quote the payload
-    _give_back(lease, after_trouble=trouble)
-
-
-def _drain(lease: Lease, ends: float) -> None:
-    """Send batch after batch. The credentials are read for each: they may change between two."""
-    going = True
-    while going:
+    def _begin_wave(self) -> None:
         try:
-            credentials = sending_credentials(lease.source_id)
-        except SecretError:
-            _hold_unreadable(lease)
-            return
-        if credentials is None:
-            return
-        parcel = next_parcel(lease, credentials.region)
-        if parcel is None:
-            return
-        going = send(lease, parcel, credentials) and time.monotonic() < ends
+            begin_wave(self._runs)
+        except Exception as error:  # noqa: BLE001  # what one lane did to all of them does not concern those begun alone
+            log.error("A wave failed: %s.", describe(error))  # noqa: TRY400  # a traceback could quote the payload
+        for run in self._runs:
+            for future in run.flights:
+                self._watch(run, future)
+
+    def _begin_more(self) -> None:
+        for run in self._runs:
+            if self._may_begin(run) and (future := _guarded(run, partial(_begin_next, run))):
+                self._watch(run, future)
+
+    def _watch(self, run: Run, future: "Future[Answer]") -> None:
+        self._by_flight[future] = run
+        self._progress = time.monotonic()
+        future.add_done_callback(self._landed.put)
+
+    def _may_begin(self, run: Run) -> bool:
+        now = time.monotonic()
+        return run.may_begin(now) and (now < self._ends or not self._progress)
+
+    def _wait(self) -> list["Future[Answer]"]:
+        """The requests that are over; waits for one unless there is something else to do."""
+        if not self._by_flight:
+            return []
+        now = time.monotonic()
+        pauses = [run.pause_ends - now for run in self._runs if run.going and run.pause_ends > now]
+        timeout = 0.0 if any(map(self._may_begin, self._runs)) else min([LINGER_SECONDS, *pauses])
+        landed = []
+        with suppress(Empty):
+            landed.append(self._landed.get(timeout > 0, timeout))
+            while True:
+                landed.append(self._landed.get_nowait())
+        return landed
+
+    def _is_idle(self) -> bool:
+        waited = time.monotonic() - self._progress
+        return waited >= LINGER_SECONDS and not any(map(self._may_begin, self._runs))
+
+    def _land(self, landed: list["Future[Answer]"]) -> None:
+        if landed:
+            _land([(self._by_flight.pop(future), future) for future in landed])
+            self._progress = time.monotonic()
+
+    def _part(self, runs: list[Run]) -> None:
+        """Give lanes back. Those that had no turn are named first: they come first next time."""
+        if runs:
+            self._runs = [run for run in self._runs if run not in runs]
+            _give_back(sorted(runs, key=lambda run: run.begun > 0))
+
+    def _leave(self) -> None:
+        """Whatever hangs is not waited for: the request's own thread records what comes of it, and gives the lane back.
+
+        A worker's slot is free for other lanes meanwhile.
+        """
+        for run in self._runs:
+            run.going = False
+            for future in list(run.flights):
+                future.add_done_callback(partial(_land_late, run))
+
+
+def _begin_next(run: Run) -> "Future[Answer] | None":
+    try:
+        return run.begin_next()
+    except SecretError:
+        _hold_unreadable(run.lease)
+        run.going = False
+        return None
+
+
+def _guarded(run: Run, work: Callable[[], T]) -> T | None:
+    """One lane's trouble must not cost the others their turn."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001  # see above
+        log.error("A turn failed: %s.", describe(error), extra={"source_id": run.lease.source_id})  # noqa: TRY400  # a traceback could quote the payload
+        run.going, run.trouble = False, True
+        return None
+
+
+def _land(landed: Sequence[tuple[Run, "Future[Answer]"]]) -> None:
+    """Record the answers: 200s together, any other by itself."""
+    accepted = [(run, future.result(), run.flights.pop(future)) for run, future in landed if _is_accepted(future)]
+    for run, future in landed:
+        if future in run.flights:
+            _guarded(run, partial(run.land, future))
+    if not accepted:
+        return
+    try:
+        recorded(partial(recording.accept, [(sent, answer) for _, answer, sent in accepted]))
+    except Exception as error:  # noqa: BLE001  # as in _guarded, for all of them
+        log.error("Answers could not be recorded: %s.", describe(error))  # noqa: TRY400  # as in _guarded
+        for run, _, _ in accepted:
+            run.going, run.trouble = False, True
+    for run, _, _ in accepted:
+        run.landed(going=True)
+
+
+def _is_accepted(future: "Future[Answer]") -> bool:
+    return future.exception() is None and future.result().outcome == Outcome.ACCEPTED
+
+
+def _land_late(run: Run, future: "Future[Answer]") -> None:
+    """In the request's own thread, after its turn is over."""
+    try:
+        with run.lock, every_tenant():
+            _land([(run, future)])
+            if not run.flights:
+                _give_back([run])
+    finally:
+        connections.close_all()
 
 
 def _hold_unreadable(lease: Lease) -> None:
@@ -86,14 +193,18 @@ def _hold_unreadable(lease: Lease) -> None:
             lanes.hold(lease.source_id, Hold.KEY_UNREADABLE, KEY_UNREADABLE)
 
 
-def _give_back(lease: Lease, *, after_trouble: bool) -> None:
-    """If not even this is possible, the lease runs out by itself."""
+def _give_back(runs: Sequence[Run]) -> None:
+    """If not even this is possible, the leases run out by themselves."""
+    source_ids = [run.lease.source_id for run in runs]
     try:
-        if after_trouble:
-            lanes.wait(lease.source_id, TROUBLE_SECONDS)
-        lanes.release(lease)
+        for run in runs:
+            run.end_isolation()
+            if run.trouble:
+                lanes.wait(run.lease.source_id, TROUBLE_SECONDS)
+        lanes.release(*(run.lease for run in runs))
+        _hand_on(source_ids)
     except Error as error:
-        log.warning("A lease was not given back: %s.", describe(error), extra={"source_id": lease.source_id})
+        log.warning("Leases were not given back: %s.", describe(error), extra={"source_ids": source_ids})
         connection.close()
 
 

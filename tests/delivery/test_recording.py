@@ -136,7 +136,9 @@ def test_record_of_a_429_costs_no_try(attempt):
 def test_record_for_a_source_that_was_deleted_does_nothing(attempt, source):
     sent = attempt()
     Source.objects.get(pk=source.pk).delete()
-    assert record(sent, ACCEPTED) is False
+    record(sent, ACCEPTED)
+    assert record(sent, FAILED) is False
+    assert Attempt.objects.count() == 0
     assert Batch.objects.count() == 0
 
 

@@ -1,16 +1,17 @@
 from datetime import timedelta
 
-import orjson
 import pytest
 from django.db import connection, transaction
 
 from delivery import lanes
 from delivery.batching import cut
+from delivery.bodies import body_bytes
 from delivery.clock import database_now
 from delivery.enums import Hold, Outcome
-from delivery.models import Attempt, Batch, Lane, RateHold
+from delivery.models import Attempt, Batch, Event, Lane, RateHold
 from delivery.outbox import capture
-from delivery.sending import begin, send
+from delivery.senders import senders
+from delivery.sending import begin, recorded, start
 from integrations.enums import Region
 from integrations.queries import sending_credentials
 from integrations.secrets import Secret
@@ -155,24 +156,26 @@ def test_begin_ignores_a_pause_that_is_over_and_those_of_other_keys(ready):
     assert begin(*ready) is not None
 
 
-def test_send_yields_when_the_permit_is_far_off(ready, segment, monkeypatch):
-    monkeypatch.setattr("delivery.limiter.permit", lambda _rate_key: 0.5)
-    assert send(*ready) is False
-    assert segment.requests() == []
-    assert Attempt.objects.count() == 0
-    assert sure(Lane.objects.get().not_before) > database_now()
-
-
-def test_send_sets_sent_at_anew_and_keeps_message_id_and_timestamp(ready, segment):
+def test_start_sends_what_was_cut_from_a_reserved_thread(ready, segment):
     lease, parcel, credentials = ready
-    segment.fault("us", "status", status=503, count=1)
-    send(lease, parcel, credentials)
-    Batch.objects.update(not_before=None)
-    Lane.objects.update(not_before=None)
-    send(lease, parcel, credentials)
-    first, second = segment.requests()
-    assert first != second
+    sent = sure(begin(lease, parcel, credentials))
+    assert senders(credentials.region).reserve()
+    assert start(sent, parcel.payloads, 0.0).result(20).outcome == Outcome.ACCEPTED
     (event,) = segment.events("us", WRITE_KEY)
-    assert (event["messageId"], event["timestamp"]) == tuple(
-        orjson.loads(parcel.payloads[0])[name] for name in ("messageId", "timestamp")
-    )
+    (request,) = segment.requests()
+    assert request["bytes"] == body_bytes(parcel.batch.bytes, 1)
+    assert event["messageId"] == str(Event.objects.get().message_id)
+
+
+def test_recorded_tries_again_when_the_connection_is_lost(source):
+    tries = []
+
+    def record():
+        tries.append(1)
+        with connection.cursor() as cursor:
+            if len(tries) == 1:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            cursor.execute("SELECT 1")
+        return "recorded"
+
+    assert (recorded(record), len(tries)) == ("recorded", 2)

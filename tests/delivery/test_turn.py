@@ -4,7 +4,7 @@ import time
 import pytest
 from django.db import connection
 
-from delivery import client, limiter, recording, turn
+from delivery import client, limiter, recording, runs, turn
 from delivery.choosing import next_parcel
 from delivery.enums import BatchState, Hold, Outcome
 from delivery.models import Attempt, Batch, Event, Lane, Pending, RateHold
@@ -129,21 +129,22 @@ def test_turn_yields_when_its_time_is_over_and_asks_for_another(source, tenant, 
     capture(tenant.pk, steps(1)[0], sources=[second])
     ask(lambda redis: redis.flushdb())
     take_turn([source.pk, second.pk])
-    assert len(segment.requests()) == 1
-    assert hints("us") == [[second.pk, source.pk]]
+    assert names(segment.events("us", OTHER_WRITE_KEY)) == ["Step 0 Done"]  # a single event is no reason to wait
+    assert segment.events("us", WRITE_KEY) == []
+    assert hints("us") == [[source.pk]]
 
 
 def test_turn_looks_once_more_after_it_has_released(source, segment, call, monkeypatch):
     """A capture commits when the lane was just found empty: its own hint met a lane that was still leased."""
     looked = Gate()
 
-    def find(lease, region):
-        parcel = next_parcel(lease, region)
-        if parcel is None:
-            looked.wait()
+    def find(*args):
+        parcel = next_parcel(*args)
+        assert parcel is None
+        looked.wait()
         return parcel
 
-    monkeypatch.setattr(turn, "next_parcel", find)
+    monkeypatch.setattr(runs, "next_parcel", find)
     slow = in_thread(lambda: take_turn([source.pk]))
     looked.reached()
     capture(source.tenant_id, call)
@@ -163,7 +164,7 @@ def test_turn_whose_worker_dies_after_the_request_leaves_it_unknown(source, segm
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(recording, "record", die)
+        patch.setattr(recording, "accept", die)
         with pytest.raises(SystemExit):
             take_turn([source.pk])
     assert outcomes() == [Outcome.UNKNOWN]
@@ -245,12 +246,12 @@ def test_turn_with_a_late_401_of_an_old_key_holds_nothing(source, segment, call,
     answered = Gate()
     record = recording.record
 
-    def record_late(sent, answer):
+    def record_late(sent, answer, **kwargs):
         if answer.outcome == Outcome.KEY_REFUSED:
             answered.wait()
-        return record(sent, answer)
+        return record(sent, answer, **kwargs)
 
-    monkeypatch.setattr(recording, "record", record_late)
+    monkeypatch.setattr(runs, "record", record_late)
     slow = in_thread(lambda: take_turn([source.pk]))
     answered.reached()
     replace_write_key(source, Secret(OTHER_WRITE_KEY))

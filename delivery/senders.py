@@ -1,0 +1,56 @@
+"""The threads that make requests to Segment: so many for a process and region, and no more.
+
+They touch no database. A region that hangs takes its own threads and none of the other's.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import Final
+
+from delivery.outcomes import Answer
+from integrations.enums import Region
+
+THREADS: Final = 32
+"""For a process and region. Four lanes with deep backlogs fill them; each holds a body of at most 500 KB."""
+
+
+class Senders:
+    """Reserve a thread first: an attempt that was written down must not wait in a queue."""
+
+    def __init__(self, name: str) -> None:
+        self._free = threading.BoundedSemaphore(THREADS)
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=f"sender-{name}")
+
+    def reserve(self) -> bool:
+        return self._free.acquire(blocking=False)
+
+    def give_back(self) -> None:
+        self._free.release()
+
+    def start(self, request: Callable[[], Answer], after: float) -> "Future[Answer]":
+        """Make the request `after` so many seconds, in the thread that was reserved."""
+        future = self._pool.submit(_make, request, after)
+        future.add_done_callback(lambda _future: self._free.release())
+        return future
+
+
+def _make(request: Callable[[], Answer], after: float) -> Answer:
+    time.sleep(after)
+    return request()
+
+
+_making = threading.Lock()
+
+
+def senders(region: Region) -> Senders:
+    """Those of this process, made when first needed: threads do not live on in a process that is forked."""
+    with _making:
+        return _made(region)
+
+
+@cache
+def _made(region: Region) -> Senders:
+    return Senders(region.value)

@@ -1,0 +1,163 @@
+"""The first requests of many lanes at once: for those that have a few events and nothing else to send.
+
+What a lane costs by itself is mostly round trips. Here they are shared: one read of the credentials, one trip for the
+permits, one transaction that cuts the batches and begins their attempts.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from django.db import connection, transaction
+
+from delivery.batching import Parcel
+from delivery.client import batch_url
+from delivery.clock import ClockTimestamp
+from delivery.errors import InsecureUrlError
+from delivery.lanes import LEASE_SECONDS
+from delivery.limiter import patience, permits
+from delivery.models import Attempt, Batch
+from delivery.recording import Sent
+from delivery.runs import Run
+from delivery.senders import senders
+from integrations.enums import Region
+from integrations.queries import SendingCredentials, sending_credentials_of
+
+FEW_EVENTS: Final = 40
+FEW_BYTES: Final = 64_000
+"""Fifty lanes of a turn come to 3 MB at most. Who has more is not helped much by sharing."""
+
+Ready = dict[int, tuple[Run, SendingCredentials]]
+"""By source id."""
+
+
+def begin_wave(runs: Sequence[Run]) -> None:
+    """Begin the only request of each lane that has little to send. The others are as they were."""
+    reserved = {
+        source_id: (run, credentials)
+        for source_id, (run, credentials) in _ready(runs).items()
+        if senders(credentials.region).reserve()
+    }
+    try:
+        _take_permits(reserved)
+        for sent, parcel in _begin({key: pair for key, pair in reserved.items() if pair[0].permit_at is not None}):
+            run, _ = reserved[sent.credentials.source_id]
+            run.going = False
+            run.fly(sent, parcel.payloads, run.use_permit())
+    finally:
+        for run, credentials in reserved.values():
+            if not run.flights:
+                senders(credentials.region).give_back()
+
+
+def _take_permits(ready: Ready) -> None:
+    """A run that gets one and begins nothing here uses it for its first request."""
+    waits = permits([credentials.rate_key for _, credentials in ready.values()])
+    for (run, _), wait in zip(ready.values(), waits, strict=True):
+        if wait <= patience():
+            run.permit_at = time.monotonic() + wait
+
+
+def _ready(runs: Sequence[Run]) -> Ready:
+    """Those of the runs that may send; one for each write key, because a permit is for one request."""
+    found = sending_credentials_of([run.lease.source_id for run in runs])
+    keys: set[str] = set()
+    ready: Ready = {}
+    for run in runs:
+        credentials = found.get(run.lease.source_id)
+        if not isinstance(credentials, SendingCredentials) or run.lease.failing or not _is_safe(credentials.region):
+            continue
+        run.credentials = credentials
+        if credentials.rate_key not in keys:
+            keys.add(credentials.rate_key)
+            ready[run.lease.source_id] = (run, credentials)
+    return ready
+
+
+def _is_safe(region: Region) -> bool:
+    try:
+        return bool(batch_url(region))
+    except InsecureUrlError:
+        return False  # raised again when the lane is begun by itself, and dealt with there
+
+
+LOCK_SOURCES: Final = """
+SELECT source.id FROM unnest(%s::bigint[], %s::int[]) AS ready (id, version)
+JOIN integrations_source AS source ON source.id = ready.id AND source.version = ready.version
+WHERE source.state = 'connected' ORDER BY source.id FOR SHARE OF source
+"""
+
+LOCK_LANES: Final = """
+WITH mine AS MATERIALIZED (
+    SELECT lane.source_id FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) AS ready (source_id, token, key_id)
+    JOIN delivery_lane AS lane ON lane.source_id = ready.source_id AND lane.lease_token = ready.token
+    WHERE lane.source_id = ANY(%s) AND lane.leased_until > clock_timestamp() AND lane.hold = ''
+        AND (lane.not_before IS NULL OR lane.not_before <= clock_timestamp())
+        AND NOT EXISTS (
+            SELECT 1 FROM delivery_ratehold AS hold WHERE hold.key_id = ready.key_id AND hold.until > clock_timestamp()
+        )
+    ORDER BY lane.source_id FOR UPDATE OF lane
+)
+UPDATE delivery_lane AS lane SET leased_until = clock_timestamp() + make_interval(secs => %s)
+FROM mine WHERE lane.source_id = mine.source_id RETURNING lane.source_id
+"""
+# The same conditions as for one lane, in delivery/sending.py.
+
+TAKE: Final = """
+WITH next AS (
+    SELECT lane.source_id, pending.event_id,
+        count(*) OVER of_lane AS events, sum(pending.bytes + 1) OVER of_lane AS bytes
+    FROM unnest(%(ids)s::bigint[]) AS lane (source_id) CROSS JOIN LATERAL (
+        SELECT event_id, bytes FROM delivery_pending WHERE source_id = lane.source_id
+        ORDER BY event_id LIMIT %(events)s + 1
+    ) AS pending
+    WHERE NOT EXISTS (SELECT 1 FROM delivery_batch WHERE source_id = lane.source_id AND state = 'open')
+    WINDOW of_lane AS (PARTITION BY lane.source_id)
+), taken AS (
+    DELETE FROM delivery_pending AS pending USING next
+    WHERE pending.source_id = next.source_id AND pending.event_id = next.event_id
+        AND next.events <= %(events)s AND next.bytes <= %(bytes)s
+    RETURNING pending.event_id
+)
+SELECT event.source_id, array_agg(event.id ORDER BY event.id), sum(event.bytes)::int,
+    array_agg(event.payload ORDER BY event.id)
+FROM taken JOIN delivery_event AS event ON event.id = taken.event_id GROUP BY event.source_id
+"""
+
+
+def _begin(ready: Ready) -> list[tuple[Sent, Parcel]]:
+    """Cut and begin, in the order of locks that delivery/lanes.py tells, for all at once."""
+    if not ready:
+        return []
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK_SOURCES, [list(ready), [each.version for _, each in ready.values()]])
+        unchanged = [source_id for (source_id,) in cursor.fetchall()]
+        tokens = [run.lease.token for run, _ in ready.values()]
+        keys = [each.rate_key for _, each in ready.values()]
+        cursor.execute(LOCK_LANES, [list(ready), tokens, keys, unchanged, LEASE_SECONDS])
+        locked = [source_id for (source_id,) in cursor.fetchall()]
+        cursor.execute(TAKE, {"ids": locked, "events": FEW_EVENTS, "bytes": FEW_BYTES})
+        return _written(cursor.fetchall(), ready)
+
+
+def _written(rows: Sequence[tuple[int, list[int], int, list[str]]], ready: Ready) -> list[tuple[Sent, Parcel]]:
+    now = ClockTimestamp()
+    batches = Batch.objects.bulk_create(
+        Batch(
+            source_id=source_id, tenant_id=ready[source_id][1].tenant_id, event_ids=event_ids,
+            event_count=len(event_ids), bytes=size, attempts_made=1, created_at=now,
+        )
+        for source_id, event_ids, size, _ in rows
+    )  # fmt: skip
+    attempts = Attempt.objects.bulk_create(_attempt(batch, *ready[batch.source_id]) for batch in batches)
+    return [
+        (Sent(attempt.pk, batch, ready[batch.source_id][1]), Parcel(batch, payloads, last=True))
+        for attempt, batch, (_, _, _, payloads) in zip(attempts, batches, rows, strict=True)
+    ]
+
+
+def _attempt(batch: Batch, run: Run, credentials: SendingCredentials) -> Attempt:
+    return Attempt(
+        batch=batch, source_id=batch.source_id, number=1, region=credentials.region,
+        source_version=credentials.version, lease_token=run.lease.token, started_at=ClockTimestamp(),
+    )  # fmt: skip
