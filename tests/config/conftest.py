@@ -29,7 +29,7 @@ def answers(url: str) -> bool:
 
 def environment_of(var: Path) -> dict[str, str]:
     """What a person's shell has who set nothing but the folder."""
-    named = {"DATABASE_URL", "REDIS_URL", "PORT", "SEGMENT_US_URL", "SEGMENT_EU_URL"}
+    named = {"DATABASE_URL", "REDIS_URL", "PORT", "SITE_URL", "SEGMENT_US_URL", "SEGMENT_EU_URL"}
     return {name: value for name, value in os.environ.items() if name not in named} | {"VAR_DIR": str(var)}
 
 
