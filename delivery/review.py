@@ -153,7 +153,9 @@ class Checklist:
 
     def _failure(self, number: int, title: str) -> Point:
         problem, example = self._failed[number]
-        return Point(number, title, Verdict.FAIL, f"{problem} ({self._failures[number]:,} calls)", example)
+        failures = self._failures[number]
+        count = "1 call" if failures == 1 else f"{failures:,} calls"
+        return Point(number, title, Verdict.FAIL, f"{problem} ({count})", example)
 
     def _regions(self) -> Point:
         problem = region_problem()

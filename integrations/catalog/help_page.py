@@ -109,7 +109,7 @@ def _troubleshooting() -> tuple[Block, ...]:
     answers = places.EVENTS_AND_ANSWERS.label
     return (
         Heading("When events do not arrive"),
-        Text(f"Go through these in order. The first two look fine here: **{answers}** says “Accepted”."),
+        Text(f"Go through these in order. The first three look fine here: **{answers}** says “Accepted”."),
         Steps(
             (
                 (
