@@ -12,9 +12,10 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from delivery.models import Event
 from delivery.review import Point, Report, Sighting, Verdict, review
 from delivery.review_calls import from_everyone, from_tenant
-from integrations.staff_admin import NOTHING, badge, table_card, text_card
+from integrations.staff_admin import NOTHING, badge, list_link, table_card, text_card
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
 from tenants.models import Tenant
@@ -80,7 +81,11 @@ def _card(report: Report, days: int) -> dict[str, Any]:
 
 def _row(point: Point) -> list[object]:
     result = badge(str(point.verdict).capitalize(), COLOURS[point.verdict])
-    example = f"{point.example.call.get('event', '')} {point.example.where}" if point.example else NOTHING
+    example = (
+        list_link(Event, point.example.call.get("event") or "A call", q=point.example.where)
+        if point.example
+        else NOTHING
+    )
     return [point.number, result, point.title, point.detail, example]
 
 

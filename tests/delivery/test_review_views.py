@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -71,11 +73,30 @@ def test_staff_review_any_tenant_or_all(source, other_source, staff_client):
 
 
 @pytest.mark.django_db
-def test_staff_review_is_for_staff(source, owner_client, client):
+def test_staff_review_leads_to_the_event_of_an_example(source, staff_client):
+    (event_id,) = capture_many(source.tenant_id, [good()]).event_ids
+    (address,) = set(re.findall(r'href="(/admin/delivery/event/\?q=[^"]+)"', staff_client.get(STAFF).content.decode()))
+    assert reverse("admin:delivery_event_change", args=[event_id]) in staff_client.get(address).content.decode()
+
+
+@pytest.mark.django_db
+def test_staff_review_is_for_staff_who_may_see_events(source, owner, owner_client, client):
     assert owner_client.get(STAFF).status_code == 302
     assert client.get(STAFF).status_code == 302
+    owner.is_staff = True
+    owner.save()
+    assert owner_client.get(STAFF).status_code == 403
 
 
 @pytest.mark.django_db
 def test_admin_links_to_the_review(staff_client):
     assert STAFF in staff_client.get("/admin/").content.decode()
+
+
+@pytest.mark.django_db
+def test_empty_list_of_a_log_does_not_offer_to_create_anything(staff_client):
+    text = staff_client.get("/admin/delivery/refusal/").content.decode()
+    assert "There is none yet. Rows appear by themselves when something happens." in text
+    text = staff_client.get("/admin/delivery/refusal/", {"q": "nobody"}).content.decode()
+    assert "Nothing fits the search and the filters." in text
+    assert "Reset filters" in text
