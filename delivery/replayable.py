@@ -17,7 +17,12 @@ from integrations.models import Source
 
 MOST_EVENTS: Final = 500_000
 """In one replay: it is one transaction, and its list is held in memory."""
-CHUNK: Final = 1_000
+CHUNK: Final = 20_000
+FEW: Final = 50
+"""So many events are looked for by the index of the batches' events; more by the range of their ids.
+
+PostgreSQL may compare two arrays element by element, which takes minutes when both are long.
+"""
 
 ENDED: Final = (BatchState.ACCEPTED, BatchState.QUARANTINED, BatchState.SET_ASIDE)
 """The states of the newest batch of an event that can be sent again."""
@@ -209,27 +214,38 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT id, outcome, status_code FROM delivery_attempt WHERE batch_id = batch.id ORDER BY number DESC LIMIT 1
 ) AS last ON true
-WHERE batch.source_id = %(source)s AND batch.event_ids && %(ids)s::bigint[]
+WHERE batch.source_id = %(source)s
+    AND batch.event_ids[1] <= %(last)s AND batch.event_ids[cardinality(batch.event_ids)] >= %(first)s
+    AND (%(few)s::bigint[] IS NULL OR batch.event_ids && %(few)s::bigint[])
 ORDER BY batch.id
 """
 
 
 def _pasts(source: Source, event_ids: list[int]) -> dict[int, _Past]:
-    """Of the events that were ever put in a batch. All of an event's batches count: wholes, halves and replays."""
+    """Of the events, in the order of their ids, that were ever put in a batch: wholes, halves and replays count."""
     pasts: dict[int, _Past] = {}
     wanted = set(event_ids)
+    few = event_ids if len(event_ids) <= FEW else None
+    values = {"first": event_ids[0], "last": event_ids[-1], "few": few}
     with connection.cursor() as cursor:
-        cursor.execute(BATCHES, {"source": source.pk, "region": source.region, "ids": event_ids})
-        for batch_id, state, ids, reached_at, elsewhere, attempt_id, *answers in cursor.fetchall():
-            for event_id in wanted.intersection(ids):
-                past = pasts.setdefault(event_id, _Past())
-                past.batch_id, past.state = batch_id, state
-                past.accepted |= state == BatchState.ACCEPTED
-                past.elsewhere |= elsewhere
-                past.reached_at = _earlier(past.reached_at, reached_at)
-                if attempt_id > past.attempt_id:
-                    past.attempt_id, past.answers = attempt_id, tuple(answers)
+        cursor.execute(BATCHES, {"source": source.pk, "region": source.region, **values})
+        while rows := cursor.fetchmany(100):
+            for row in rows:
+                _remember(pasts, wanted, row)
     return pasts
+
+
+def _remember(pasts: dict[int, _Past], wanted: set[int], row: tuple[Any, ...]) -> None:
+    """What a batch says of those of its events that are wanted; a later one has the last word on the state."""
+    batch_id, state, ids, reached_at, elsewhere, attempt_id, *answers = row
+    for event_id in wanted.intersection(ids):
+        past = pasts.setdefault(event_id, _Past())
+        past.batch_id, past.state = batch_id, state
+        past.accepted |= state == BatchState.ACCEPTED
+        past.elsewhere |= elsewhere
+        past.reached_at = _earlier(past.reached_at, reached_at)
+        if attempt_id > past.attempt_id:
+            past.attempt_id, past.answers = attempt_id, tuple(answers)
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -13,7 +13,7 @@ from delivery.errors import ReplayError
 from delivery.models import Attempt, Batch, Event, Lane, Pending, Replay
 from delivery.outbox import capture, capture_many
 from delivery.queries import status_of
-from delivery.replayable import Criteria, select
+from delivery.replayable import FEW, Criteria, select
 from delivery.turn import take_turn
 from integrations.enums import Region
 from integrations.secrets import Secret
@@ -291,3 +291,15 @@ def test_replay_leaves_out_a_batch_that_was_accepted_meanwhile(source, set_aside
     with pytest.raises(ReplayError, match="nothing to replay"):
         ask(source, answer=501)
     assert (Replay.objects.count(), Batch.objects.count()) == (0, 1)
+
+
+def test_replay_of_more_than_a_few_finds_each_event_in_its_batch(source, segment, call):
+    """These are looked for by the range of their ids."""
+    event_ids = capture_many(source.tenant_id, [call] * (FEW + 2)).event_ids
+    segment.fault("us", "status", status=501, count=1)
+    take_turn([source.pk])
+    waiting = capture(source.tenant_id, call).event_ids
+    assert count(source, event_ids=event_ids[:FEW]).events == FEW
+    counted = count(source, event_ids=[*event_ids, *waiting])
+    assert (counted.events, counted.batches, counted.waiting) == (FEW + 2, 1, 1)
+    assert ask(source, event_ids=event_ids).replay.event_count == FEW + 2
