@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from config.embedded.joining import SETTINGS
+from config.embedded.keeper import lock_path
+from config.embedded.locks import is_held
 from config.embedded.places import places_of
 from tests.waiting import eventually
 
@@ -44,6 +47,8 @@ def var(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One for the package: a new one costs an initdb. Each test leaves it without users."""
     folder = tmp_path_factory.mktemp("installation") / "var"
     yield folder
+    # PostgreSQL removes files of its own until its keeper is gone.
+    assert eventually(lambda: not any(is_held(lock_path(folder, name, "keeper")) for name in SETTINGS))
     shutil.rmtree(places_of(folder).data)
 
 
