@@ -46,13 +46,14 @@ class Worker:
 
 @contextmanager
 def worker(sink: Sink, folder: Path, *, app: str = "config.celery", queues: str = "") -> Iterator[Worker]:
-    """The worker and the beat of `make run`, sending to the sink; `app` and `queues` instead of its own."""
+    """The worker and the beat of `make run`, sending to the sink; or another `app` with its `queues`, without beat."""
     env = programs.environment_of(0, sink.port)
     with ExitStack() as stack:
         program = programs.worker(folder)
         process = stack.enter_context(_running(program, _adapted(program.command, app, queues), env))
-        beat = programs.beat(folder)
-        stack.enter_context(_running(beat, beat.command, env))
+        if not queues:
+            beat = programs.beat(folder)
+            stack.enter_context(_running(beat, beat.command, env))
         yield Worker(process, program.log)
 
 
