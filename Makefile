@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything is installed into .venv, everything that runs keeps its files in var/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run stop test drill lint bench lock browser
+.PHONY: help setup setup-dev setup-bench run stop test coverage drill lint bench lock browser
 
 # Another Python for the virtual environment: make setup PYTHON=python3.12
 PYTHON ?=
@@ -59,6 +59,9 @@ test: setup-bench browser ## Run all tests: make test [ARGS="tests/delivery -k l
 		echo "Install it (Debian: apt-get install chromium; or make test as root) and run make test again."; \
 		exit $$result; \
 	fi
+
+coverage: setup-bench browser ## Run all tests and show the lines and branches that none of them takes
+	@$(PY) -m pytest -m "not slow_drill" $(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 drill: setup-dev ## Break things on purpose and count the events
 	@$(PY) -m pytest -m drill $(ARGS)
