@@ -52,19 +52,25 @@ def capture_calls(tenant_id: int, calls: list[Any]) -> list[Any]:
     return [captured.event_ids, [refusal.reason for refusal in captured.refused]]
 
 
-def rename_and_capture(tenant_id: int, name: str, *, wait: bool = False) -> list[int]:
-    """A write of the product and an event in one transaction. `wait`: it stays open until a line comes."""
+def rename_and_capture(
+    tenant_id: int, name: str, *, wait: bool = False, events: int = 1, filler: str = ""
+) -> list[Any]:
+    """A write of the product and events in one transaction: their ids, and how many refusals were stored instead.
+
+    `wait`: the transaction stays open until a line comes.
+    """
     from django.db import transaction
 
+    from delivery.outbox import capture_many
     from tenants.models import Tenant
 
     with transaction.atomic():
         Tenant.objects.filter(pk=tenant_id).update(name=name)
-        event_ids = capture(tenant_id, ["Tenant Renamed"])
+        captured = capture_many(tenant_id, [_track("Tenant Renamed", filler)] * events)
         if wait:
             _say({"inside": True})
             sys.stdin.readline()
-    return event_ids
+    return [captured.event_ids, sum(refusal.pk is not None for refusal in captured.refused)]
 
 
 def change(source_id: int, what: str, *values: str) -> None:
@@ -89,6 +95,14 @@ def delete_tenant(tenant_id: int) -> None:
         Tenant.objects.get(pk=tenant_id).delete()
 
 
+def delete_source(source_id: int) -> None:
+    from integrations.models import Source
+    from tenants.scoping import every_tenant
+
+    with every_tenant():
+        Source.objects.get(pk=source_id).delete()
+
+
 def hint(source_ids: list[int], region: str, times: int = 1) -> None:
     from delivery.wake import hint as send
 
@@ -106,7 +120,7 @@ COMMANDS: dict[str, Any] = {
     command.__name__: command
     for command in (
         *(connect, connect_many, capture, capture_calls, rename_and_capture),
-        *(change, delete_tenant, hint, sweep),
+        *(change, delete_tenant, delete_source, hint, sweep),
     )
 }
 

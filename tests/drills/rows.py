@@ -4,4 +4,13 @@ from typing import Final
 
 ROWS: Final = 43
 
-ROWS_WITHOUT: Final[dict[int, str]] = {}
+ROWS_WITHOUT: Final = {
+    5: "no drill yet: setting a batch aside after three crashes is being built",
+    22: "not whole: nothing is asserted of the alarm for a missing beat",
+    25: "not whole: the erasure of payloads after a deletion is not built yet",
+    29: "no drill yet: `make bench` measures it, with a million events",
+    31: "no drill with real processes yet: tests/delivery/test_limiter.py has the local share",
+    38: "not whole: a product's write commits without its events when not even their refusals find room",
+    40: "no drill yet: a breaker for each region is being built",
+    43: "no drill: partitions and retention are not built yet",
+}

@@ -84,3 +84,35 @@ def test_worker_told_to_stop_finishes_its_requests_and_sends_nothing_twice(world
     world.drained(*customers)
     assert [world.outcomes(customer) for customer in customers] == [["accepted"]] * 3
     check(world)
+
+
+@pytest.mark.row(22)
+def test_without_a_beat_captures_are_sent_all_the_same(world):
+    customer = world.customer()
+    world.worker()
+    for _ in range(3):
+        world.capture(customer)
+        world.drained(customer)
+    assert world.outcomes(customer) == ["accepted"] * 3
+    check(world)
+
+
+@pytest.mark.row(42)
+def test_a_200_that_comes_after_the_lease_was_lost_counts(world):
+    """Simulated: the lease is taken away in mid-request, and nobody else works on the lane before the answer comes."""
+    customer = world.customer()
+    world.segment.fault("us", "delay", key=customer.key, delay_ms=1_500, count=1)
+    world.worker()
+    world.capture(customer)
+    world.requested(customer)
+    world.rows(
+        "UPDATE delivery_lane SET lease_token = gen_random_uuid(), leased_until = clock_timestamp()"
+        " WHERE source_id = %s",
+        customer.source_id,
+    )
+    world.drained(customer)
+    world.wake(customer)
+    world.all_tasks_taken()
+    assert world.outcomes(customer) == ["accepted"]
+    assert len(world.requests(customer)) == 1
+    check(world)

@@ -9,6 +9,7 @@ import secrets
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ class Customer:
     region: str
     key: str
     told: set[int] = field(default_factory=set)
+    old_keys: list[str] = field(default_factory=list)
 
 
 class HandsError(Exception):
@@ -84,8 +86,9 @@ class Worker:
                 command, when_orphaned=signal.SIGKILL, output=output, cwd=ROOT, env=environment, own_group=True
             )
 
-    def ready(self) -> None:
-        assert eventually(lambda: " ready." in self.log.read_text(), seconds=60), self.log.read_text()
+    def ready(self, word: str = " ready.") -> None:
+        """Wait until the log says so."""
+        assert eventually(lambda: word in self.log.read_text(), seconds=60), self.log.read_text()
 
     def kill(self) -> None:
         self.process.kill()
@@ -143,8 +146,16 @@ class World:
         """A new drill: nobody of the last one has anything to send, and what runs now is kept at the end."""
         self.customers = []
         self.segment.reset()
-        redis.Redis.from_url(self.servers.valkey.url).flushall()
+        self.broker.flushall()
         self._kept = len(self._workers)
+
+    def manage(self, *arguments: str) -> str:
+        """What a management command prints."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment(), capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stdout
 
     def end(self) -> None:
         """After a drill, whatever came of it."""
@@ -169,6 +180,14 @@ class World:
         tenant_id, source_id = self.hands("connect", f"t-{secrets.token_hex(4)}", region, key)
         self.customers.append(Customer(tenant_id, source_id, region, key))
         return self.customers[-1]
+
+    def crowd(self, count: int, region: str = "us") -> list[Customer]:
+        """Tenants that all have the same key, each with one event waiting."""
+        key = secrets.token_hex(16)
+        made = self.hands("connect_many", f"t-{secrets.token_hex(4)}", region, key, count)
+        customers = [Customer(tenant_id, source_id, region, key) for tenant_id, source_id in made]
+        self.customers += customers
+        return customers
 
     def capture(self, customer: Customer, count: int = 1, *, filler: str = "", hands: Hands | None = None) -> None:
         names = [f"Step {number} Done" for number in range(count)]
@@ -210,6 +229,13 @@ class World:
     def outcomes(self, customer: Customer) -> list[str]:
         return [outcome for outcome, _ in self.attempts(customer)]
 
+    def ended(self, customer: Customer, count: int = 1, seconds: float = 40) -> None:
+        """Wait until the ends of so many requests are recorded."""
+        ends = eventually(
+            lambda: Counter(self.outcomes(customer)), lambda all_: all_.total() - all_["unknown"] >= count, seconds
+        )
+        assert ends.total() - ends["unknown"] >= count
+
     def batches(self, customer: Customer) -> list[tuple[str, int]]:
         """State and size of each batch, sorted."""
         query = "SELECT state, event_count FROM delivery_batch WHERE source_id = %s ORDER BY 1, 2"
@@ -234,6 +260,14 @@ class World:
         """The requests with this customer's key that came to its region, oldest first."""
         masked = f"…{customer.key[-4:]}"
         return [line for line in self.segment.requests() if (line["region"], line["key"]) == (customer.region, masked)]
+
+    def all_tasks_taken(self) -> None:
+        """Wait until no hint is left in a queue."""
+        assert eventually(lambda: self.broker.llen("us") + self.broker.llen("eu"), lambda left: left == 0) == 0
+
+    @property
+    def broker(self) -> redis.Redis:
+        return redis.Redis.from_url(self.servers.valkey.url)
 
     def requested(self, customer: Customer, count: int = 1, seconds: float = 60) -> None:
         """Wait until so many requests have come."""
