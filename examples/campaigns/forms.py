@@ -16,12 +16,25 @@ EXTERNAL_ID_HELP = (
 )
 
 
+class ExternalIdField(forms.CharField):
+    """The customer's own id of a person. An address is none: Segment asks for it as a trait, not as the userId."""
+
+    def clean(self, value: Any) -> str:
+        external_id: str = super().clean(value)
+        try:
+            validate_email(external_id)
+        except ValidationError:
+            return external_id
+        raise ValidationError("This is an email address. Use the id that your own system gives this person.")
+
+
 class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own class takes no parameter
     TAKEN = "You have a person with this address already."
 
     class Meta:
         model = Person
         fields = ["email", "name", "external_id"]
+        field_classes = {"external_id": ExternalIdField}
         help_texts = {"external_id": EXTERNAL_ID_HELP}
 
     def clean_email(self) -> str:
@@ -30,14 +43,6 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own cla
         if Person.objects.filter(email=email).exclude(pk=self.instance.pk).exists():
             raise ValidationError(self.TAKEN)
         return email
-
-    def clean_external_id(self) -> str:
-        external_id: str = self.cleaned_data["external_id"]
-        try:
-            validate_email(external_id)
-        except ValidationError:
-            return external_id
-        raise ValidationError("This is an email address. Use the id that your own system gives this person.")
 
 
 class WebAddressField(forms.URLField):
@@ -90,6 +95,9 @@ class RecipientsForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"invalid_choice": "Somebody you ticked has unsubscribed or was removed. Please choose again."},
     )
+    own_id = ExternalIdField(
+        label="Your own id, for “Only me”", max_length=200, required=False, help_text=EXTERNAL_ID_HELP
+    )
 
     def __init__(self, *args: Any, own_email: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -98,6 +106,8 @@ class RecipientsForm(forms.Form):
             "“Only me” writes to {} and adds you to the people, if you are not among them.", self.own_email
         )
         cast("forms.ModelMultipleChoiceField[Person]", self.fields["people"]).queryset = subscribed_people()
+        if Person.objects.filter(email=self.own_email).exclude(external_id="").exists():
+            del self.fields["own_id"]
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -118,10 +128,18 @@ class RecipientsForm(forms.Form):
             case Audience.CHOSEN:
                 return list(self.cleaned_data["people"])
             case _:
-                return [Person.objects.filter(email=self.own_email).first() or Person(email=self.own_email)]
+                return [
+                    self._myself(Person.objects.filter(email=self.own_email).first() or Person(email=self.own_email))
+                ]
 
     def recipients(self, tenant: Tenant) -> list[Person]:
         """Who is to be written to; the user becomes a person of the tenant here, if they were none."""
         if self.cleaned_data["audience"] == Audience.MYSELF:
-            return [Person.objects.get_or_create(tenant=tenant, email=self.own_email)[0]]
+            myself = self._myself(Person.objects.get_or_create(tenant=tenant, email=self.own_email)[0])
+            myself.save(update_fields=["external_id"])
+            return [myself]
         return self.would_reach()
+
+    def _myself(self, person: Person) -> Person:
+        person.external_id = person.external_id or self.cleaned_data.get("own_id", "")
+        return person

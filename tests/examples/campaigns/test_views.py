@@ -152,6 +152,21 @@ def test_send_to_myself_makes_me_a_person(admin_client, tenant, admin, draft, pe
         assert Person.objects.filter(email=admin.email).count() == 1
 
 
+def test_send_to_myself_keeps_the_id_that_i_give(admin_client, tenant, admin, draft, person, mailoutbox, text_of):
+    path = f"{CAMPAIGNS}{draft.pk}/send/confirm/"
+    to_myself = {"audience": "myself", "own_id": "user-7"}
+    assert "no id of yours" not in text_of(admin_client.get(path, to_myself))
+    admin_client.post(path, to_myself)
+    with scope(tenant.pk):
+        assert Person.objects.get(email=admin.email).external_id == "user-7"
+
+
+def test_send_to_myself_refuses_an_address_as_id(admin_client, draft, person, text_of):
+    path = f"{CAMPAIGNS}{draft.pk}/send/confirm/"
+    answer = admin_client.get(path, {"audience": "myself", "own_id": "ada@example.com"})
+    assert "This is an email address." in text_of(answer)
+
+
 @pytest.mark.parametrize(
     ("audience", "message"),
     [
