@@ -108,6 +108,10 @@ def test_nothing_goes_to_the_old_region_after_a_switch_and_unclear_events_stay(w
 @pytest.mark.row(33)
 def test_a_ciphertext_copied_to_another_row_is_refused_and_told_as_a_security_event(world, plant):
     thief, victim = world.customer(), world.customer()
+    # A turn that has read the credentials already may use them: let those of the connections end first.
+    world.capture(thief)
+    world.drained(thief)
+    world.at_rest(thief)
     world.rows(
         "UPDATE integrations_writekey SET ciphertext = (SELECT ciphertext FROM integrations_writekey"
         " WHERE source_id = %s) WHERE source_id = %s",
@@ -118,7 +122,7 @@ def test_a_ciphertext_copied_to_another_row_is_refused_and_told_as_a_security_ev
     world.capture(victim)
     world.held(thief, "key_unreadable")
     world.drained(victim)
-    assert world.requests(thief) == []
+    assert len(world.requests(thief)) == 1
     assert len(world.requests(victim)) == 1
     assert eventually(lambda: "headwater.security" in plant.log.read_text())
     check(world, victim)

@@ -261,6 +261,12 @@ class World:
         masked = f"…{customer.key[-4:]}"
         return [line for line in self.segment.requests() if (line["region"], line["key"]) == (customer.region, masked)]
 
+    def at_rest(self, customer: Customer) -> None:
+        """Wait until no hint is left and nobody works on the lane."""
+        self.all_tasks_taken()
+        query = "SELECT leased_until FROM delivery_lane WHERE source_id = %s"
+        assert eventually(lambda: self.one(query, customer.source_id), lambda until: until is None) is None
+
     def all_tasks_taken(self) -> None:
         """Wait until no hint is left in a queue."""
         assert eventually(lambda: self.broker.llen("us") + self.broker.llen("eu"), lambda left: left == 0) == 0
