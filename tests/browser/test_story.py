@@ -129,7 +129,7 @@ def test_staff_see_events_batches_and_requests(page: Page, product: Product, tol
         "batch": "Accepted",
         "attempt": "200",
         "lane": "Production",
-        "refusal": "No results found",
+        "refusal": "There is none yet",
     }
     for model, text in shown.items():
         page.goto(f"{product.address}/admin/delivery/{model}/")
