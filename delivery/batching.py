@@ -36,19 +36,19 @@ WHERE source_id = %s AND lease_token = %s AND leased_until > clock_timestamp() F
 
 TAKE: Final = """
 WITH next AS (
-    SELECT event_id, sum(bytes + 1) OVER (ORDER BY event_id) - 1 AS body FROM (
-        SELECT event_id, bytes FROM delivery_pending WHERE source_id = %(source)s AND event_id > %(mark)s
-        ORDER BY event_id LIMIT %(count)s
+    SELECT place, sum(bytes + 1) OVER (ORDER BY event_id) - 1 AS body FROM (
+        SELECT ctid AS place, event_id, bytes FROM delivery_pending
+        WHERE source_id = %(source)s AND event_id > %(mark)s ORDER BY event_id LIMIT %(count)s
     ) AS waiting
 ), taken AS (
-    DELETE FROM delivery_pending USING next
-    WHERE source_id = %(source)s AND delivery_pending.event_id = next.event_id AND next.body <= %(bytes)s
-    RETURNING delivery_pending.event_id
+    DELETE FROM delivery_pending WHERE ctid = ANY(ARRAY(SELECT place FROM next WHERE body <= %(bytes)s))
+    RETURNING event_id
 )
-SELECT event.id, event.bytes, event.payload FROM taken JOIN delivery_event AS event ON event.id = taken.event_id
-ORDER BY event.id
+SELECT id, bytes, payload FROM delivery_event WHERE id = ANY(ARRAY(SELECT event_id FROM taken)) ORDER BY id
 """
-# One statement claims and reads. A comma follows each payload but the last, hence the one byte more and less.
+# One statement claims and reads. A comma follows each payload but the last, hence the one byte more and less. The rows
+# are deleted by their place and read by an array of ids: offered a join, the planner reads all that is pending (65 ms
+# for a cut among 200,000 rows, against 5). Nobody else deletes them meanwhile: the lane's row is locked.
 
 
 def cut(lease: Lease) -> Parcel | None:
