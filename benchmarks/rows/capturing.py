@@ -37,7 +37,7 @@ def capture_one(bench: Bench) -> Measured:
         plain.append(_seconds(_save, _copy(source)))
     detail = {"capture_ms": statistics.median(ours) * 1000, "save_ms": statistics.median(plain) * 1000}
     ratio = detail["capture_ms"] / detail["save_ms"]
-    return Measured(ratio, ratio <= 2, detail)  # noqa: PLR2004  # the bar
+    return Measured(ratio, ratio <= 2, detail)
 
 
 def capture_bulk(bench: Bench) -> Measured:
@@ -59,7 +59,7 @@ def capture_bulk(bench: Bench) -> Measured:
         "bulk_created_per_second": count / bulk,
         "bulk_created_in_the_log_alone_per_second": count / log_alone,
     }
-    return Measured(bulk / capture, bulk / capture >= 5, detail)  # noqa: PLR2004  # the bar
+    return Measured(bulk / capture, bulk / capture >= 5, detail)
 
 
 def _seconds(do: Callable[..., object], *arguments: object, **options: object) -> float:

@@ -27,4 +27,4 @@ def drain_deep_log(bench: Bench) -> Measured:
         loaded = time.time() - begin
         deep = max(drained(bench, worker, [sources.pop()], events) for _ in range(ROUNDS))
     detail = {"deep_per_second": deep, "empty_per_second": empty, "seconds_to_load_the_log": loaded}
-    return Measured(deep / empty, deep / empty >= 0.9, detail)  # noqa: PLR2004  # the bar
+    return Measured(deep / empty, deep / empty >= 0.9, detail)
