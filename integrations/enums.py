@@ -29,3 +29,10 @@ class SourceChange(models.TextChoices):
     PAUSED = "paused", "Paused"
     RESUMED = "resumed", "Resumed"
     DISCONNECTED = "disconnected", "Disconnected"
+
+
+class KeyPurpose(models.TextChoices):
+    """What an API key of a tenant opens, and nothing else."""
+
+    INBOUND = "inbound", "Events from Segment"
+    INGEST = "ingest", "Events from your own servers"

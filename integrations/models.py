@@ -3,8 +3,8 @@ import uuid
 from django.db import models
 
 from integrations import secrets
-from integrations.enums import Region, SourceState
-from tenants.models import Tenant
+from integrations.enums import KeyPurpose, Region, SourceState
+from tenants.models import Tenant, User
 from tenants.scoping import ScopedManager
 
 
@@ -69,3 +69,34 @@ class WriteKey(models.Model):
     @property
     def _place(self) -> dict[str, str]:
         return {"table": "integrations_writekey", "row": str(self.pk), "field": "ciphertext"}
+
+
+class ApiKey(models.Model):
+    """What a program shows to be let in as a tenant. Only its digest is kept, so the key cannot be read back.
+
+    A plain SHA-256 is enough: the key is 256 random bits (integrations/api_keys.py), so there is nothing to guess.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_keys")
+    purpose = models.CharField(max_length=7, choices=KeyPurpose.choices)
+    name = models.CharField(max_length=100)
+    last_four = models.CharField(max_length=4)
+    digest = models.BinaryField(max_length=32, unique=True)
+    created_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, related_name="+", help_text="None: the command line."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(
+        null=True, help_text="To the minute: a busy key is not written at each request."
+    )
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = ScopedManager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(purpose__in=KeyPurpose.values), name="api_key_purpose_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} (…{self.last_four})"

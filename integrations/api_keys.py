@@ -1,0 +1,69 @@
+"""API keys of a tenant: made, shown once, looked up by their digest, revoked."""
+
+import secrets
+from datetime import timedelta
+from hashlib import sha256
+from typing import Final
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from integrations.enums import KeyPurpose
+from integrations.models import ApiKey
+from integrations.secrets import Secret
+from tenants.models import Tenant, User
+from tenants.scoping import every_tenant, scope
+
+PREFIXES: Final = {KeyPurpose.INBOUND: "hw_in_", KeyPurpose.INGEST: "hw_ingest_"}
+"""Tells people, and programs that look for leaked secrets, what they have found."""
+
+KEY_BYTES: Final = 32
+USE_NOTED_EVERY: Final = timedelta(minutes=1)
+
+
+def issue_api_key(tenant: Tenant, purpose: KeyPurpose, *, name: str, by: User | None) -> tuple[ApiKey, Secret]:
+    """A new key, and its text: to be shown once, for nobody can tell it again. `by` None is the command line."""
+    # Hexadecimal: a double click selects all of it, and nothing in it needs quoting anywhere.
+    text = PREFIXES[purpose] + secrets.token_hex(KEY_BYTES)
+    with transaction.atomic(), scope(tenant.pk):
+        key = ApiKey.objects.create(
+            tenant=tenant, purpose=purpose, name=name, last_four=text[-4:], digest=_digest(text), created_by=by
+        )
+    return key, Secret(text)
+
+
+def find_api_key(text: str, purpose: KeyPurpose) -> ApiKey | None:
+    """The key with this text, None when it is unknown, revoked or for something else. Works outside any scope.
+
+    One query; once a minute a second one notes the use.
+    """
+    with every_tenant():
+        key = ApiKey.objects.filter(digest=_digest(text), purpose=purpose, revoked_at=None).first()
+        if key and (key.last_used_at is None or timezone.now() - key.last_used_at >= USE_NOTED_EVERY):
+            _note_use(key)
+        return key
+
+
+def revoke_api_key(key: ApiKey, *, by: User | None) -> bool:  # noqa: ARG001  # for the audit trail
+    """Shut the key out from the next request on, for ever. False when somebody was faster."""
+    with transaction.atomic(), scope(key.tenant_id):
+        return bool(ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()))
+
+
+def list_api_keys(tenant_id: int) -> list[ApiKey]:
+    """All keys of the tenant, those in use first, then the newest first. One query."""
+    with scope(tenant_id):
+        return list(ApiKey.objects.select_related("created_by").order_by("-revoked_at", "-pk"))
+
+
+def _note_use(key: ApiKey) -> None:
+    now = timezone.now()
+    # Asked again in the statement: of many requests at once, one writes and the others find it written.
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
+    ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+    key.last_used_at = now
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode(errors="surrogatepass")).digest()

@@ -1,0 +1,105 @@
+from datetime import timedelta
+from hashlib import sha256
+
+import pytest
+from django.utils import timezone
+
+from integrations.api_keys import find_api_key, issue_api_key, list_api_keys, revoke_api_key
+from integrations.enums import KeyPurpose
+from integrations.models import ApiKey
+from tenants.scoping import every_tenant
+
+
+@pytest.fixture
+def issued(tenant, owner):
+    return issue_api_key(tenant, KeyPurpose.INGEST, name="Web shop", by=owner)
+
+
+def stored(key):
+    with every_tenant():
+        return ApiKey.objects.get(pk=key.pk)
+
+
+@pytest.mark.parametrize(("purpose", "prefix"), [("inbound", "hw_in_"), ("ingest", "hw_ingest_")])
+def test_issue_api_key_makes_256_random_bits_behind_a_prefix(tenant, owner, purpose, prefix):
+    key, secret = issue_api_key(tenant, KeyPurpose(purpose), name="One", by=owner)
+
+    text = secret.reveal()
+    assert text.startswith(prefix)
+    assert len(bytes.fromhex(text.removeprefix(prefix))) == 32
+    assert (key.tenant, key.purpose, key.name, key.last_four, key.created_by) == (
+        *(tenant, purpose, "One", text[-4:], owner),
+    )
+    assert issue_api_key(tenant, KeyPurpose(purpose), name="One", by=owner)[1] != secret
+
+
+def test_an_issued_key_is_stored_as_its_digest_only(issued):
+    key, secret = issued
+
+    text = secret.reveal()
+    row = stored(key)
+    assert bytes(row.digest) == sha256(text.encode()).digest()
+    assert text[:-4] not in repr(row.__dict__)
+
+
+def test_find_api_key_gives_the_key_of_any_tenant_outside_a_scope(issued, other_tenant):
+    theirs, secret = issue_api_key(other_tenant, KeyPurpose.INGEST, name="Theirs", by=None)
+
+    assert find_api_key(issued[1].reveal(), KeyPurpose.INGEST) == issued[0]
+    assert find_api_key(secret.reveal(), KeyPurpose.INGEST) == theirs
+    assert theirs.created_by is None
+
+
+@pytest.mark.parametrize("text", ["", "hw_ingest_", "hw_ingest_" + "0" * 64, "\x00", "\ud800", "é" * 10_000])
+def test_find_api_key_does_not_know_other_texts(issued, text):
+    assert find_api_key(text, KeyPurpose.INGEST) is None
+
+
+def test_find_api_key_does_not_open_another_purpose(issued):
+    assert find_api_key(issued[1].reveal(), KeyPurpose.INBOUND) is None
+    assert stored(issued[0]).last_used_at is None
+
+
+def test_find_api_key_notes_the_use_at_most_once_a_minute(issued, django_assert_num_queries):
+    key, secret = issued
+    with django_assert_num_queries(2):
+        first = find_api_key(secret.reveal(), KeyPurpose.INGEST).last_used_at
+    with django_assert_num_queries(1):
+        assert find_api_key(secret.reveal(), KeyPurpose.INGEST).last_used_at == first
+    assert stored(key).last_used_at == first
+
+    with every_tenant():
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=first - timedelta(minutes=1))
+    with django_assert_num_queries(2):
+        find_api_key(secret.reveal(), KeyPurpose.INGEST)
+    assert stored(key).last_used_at >= first
+
+
+def test_a_revoked_key_opens_nothing_from_then_on(issued, owner):
+    key, secret = issued
+    find_api_key(secret.reveal(), KeyPurpose.INGEST)
+
+    assert revoke_api_key(key, by=owner) is True
+
+    assert find_api_key(secret.reveal(), KeyPurpose.INGEST) is None
+    revoked_at = stored(key).revoked_at
+    assert timezone.now() - revoked_at < timedelta(minutes=1)
+    assert revoke_api_key(key, by=owner) is False
+    assert stored(key).revoked_at == revoked_at
+
+
+def test_list_api_keys_has_those_in_use_first_and_no_other_tenants(issued, tenant, other_tenant, owner):
+    issue_api_key(other_tenant, KeyPurpose.INGEST, name="Theirs", by=None)
+    second, _ = issue_api_key(tenant, KeyPurpose.INBOUND, name="Segment", by=owner)
+    third, _ = issue_api_key(tenant, KeyPurpose.INGEST, name="Third", by=None)
+    revoke_api_key(third, by=owner)
+
+    assert list_api_keys(tenant.pk) == [second, issued[0], third]
+
+
+def test_keys_outlive_the_user_who_made_them_and_go_with_the_tenant(issued, tenant, owner):
+    owner.delete()
+    assert find_api_key(issued[1].reveal(), KeyPurpose.INGEST).created_by is None
+
+    tenant.delete()
+    assert find_api_key(issued[1].reveal(), KeyPurpose.INGEST) is None
