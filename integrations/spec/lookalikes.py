@@ -85,13 +85,16 @@ def _event_of(known: Lexicon, words: tuple[str, ...], category: str | None) -> s
 
 
 def _readings(concepts: Concepts) -> Iterator[Concepts]:
-    """With the user and without ("Account Added User", "User Opened Email"); a success completes, or says nothing."""
+    """With the person and without ("Account Added User", "User Opened Email"); a success completes, or says nothing.
+
+    The audience of a tool is no user of it: "Subscriber Added" and "Contact Created" are names of their own.
+    """
     readings = [concepts]
     if "success" in concepts:
         readings = [concepts - {"success"} | {"complete"}, concepts - {"success"}]
     for reading in readings:
         yield reading
-        yield reading - {"user"}
+        yield reading - {"user", "audience"}
 
 
 _SHORTEST_TYPO = 6

@@ -41,6 +41,15 @@ def test_legitimate_names_are_left_alone(part):
     assert len(flagged) <= MAX_FALSE * len(names), flagged
 
 
+@pytest.mark.parametrize("name", ["Subscriber Added", "Contact Created", "Recipient Removed", "Workspace Created"])
+def test_audience_of_a_tool_is_no_user_of_an_account(name):
+    assert match_name(name, "b2b-saas").verdict is Verdict.OK
+
+
+def test_audience_may_be_named_beside_what_it_did():
+    assert match_name("Subscriber Opened Email", "email").spec == "Email Opened"
+
+
 def test_corpora_are_large_and_apart():
     found = [row for part in ("develop", "held_out") for row in lookalikes(part)]
     left = [name for part in ("develop", "held_out") for name in legitimate(part)]
