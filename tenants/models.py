@@ -4,8 +4,10 @@ from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from tenants.enums import Role
+from tenants.scoping import ScopedManager
 
 
 class UserManager(BaseUserManager["User"]):
@@ -75,3 +77,63 @@ class Membership(models.Model):
     def can_administer(self) -> bool:
         """For templates: whether to offer what needs the role admin."""
         return Role(self.role).includes(Role.ADMIN)
+
+
+class Invitation(models.Model):
+    """A place in a tenant that waits for the person behind an email address.
+
+    The token is in the mail alone: the row keeps its digest. Sent again it gets a new token, and the old link is dead.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=10, choices=Role.choices)
+    digest = models.BinaryField(max_length=32, unique=True)
+    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = ScopedManager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "email"],
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="invitation_open_once",
+            ),
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="invitation_email_lower"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="invitation_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.tenant}"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at <= timezone.now()
+
+
+class AuditEntry(models.Model):
+    """Who did what in a tenant, and when. Written by tenants.audit.note, never changed."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="audit_entries")
+    by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    by_label = models.CharField(max_length=254)
+    """Outlives the account: the email address as it was then."""
+    deed = models.CharField(max_length=100)
+    subject = models.CharField(max_length=300, blank=True)
+    details = models.JSONField(default=dict)
+    at = models.DateTimeField(default=timezone.now)
+
+    objects = ScopedManager()
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        # The page of a tenant, newest first; numbers are given in the order of time, near enough for a page.
+        indexes = [models.Index(fields=["tenant", "-id"], name="audit_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.by_label} {self.deed} {self.subject}".strip()
