@@ -36,3 +36,18 @@ class KeyPurpose(models.TextChoices):
 
     INBOUND = "inbound", "Events from Segment"
     INGEST = "ingest", "Events from your own servers"
+
+
+class IdentityMode(models.TextChoices):
+    """What a source is sent for a person whose userId nobody knows."""
+
+    USER_ID = "user_id", "Nothing: without a userId an event is refused"
+    TOOL_ID = "tool_id", "An anonymousId made from our own id of the person"
+    EMAIL_HASH = "email_hash", "An anonymousId made from a keyed hash of the email address"
+
+
+class PersonKeyKind(models.TextChoices):
+    """Which field of Segment an id of a person came in."""
+
+    USER = "user", "userId"
+    ANONYMOUS = "anonymous", "anonymousId"

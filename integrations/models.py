@@ -3,7 +3,7 @@ import uuid
 from django.db import models
 
 from integrations import secrets
-from integrations.enums import KeyPurpose, Region, SourceState
+from integrations.enums import IdentityMode, KeyPurpose, PersonKeyKind, Region, SourceState
 from tenants.models import Tenant, User
 from tenants.scoping import ScopedManager
 
@@ -20,6 +20,7 @@ class Source(models.Model):
     region = models.CharField(max_length=2, choices=Region.choices)
     state = models.CharField(max_length=12, choices=SourceState.choices, default=SourceState.CONNECTED)
     version = models.PositiveIntegerField(default=1)
+    identity = models.CharField(max_length=10, choices=IdentityMode.choices, default=IdentityMode.USER_ID)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -30,6 +31,7 @@ class Source(models.Model):
             models.UniqueConstraint(fields=["tenant", "name"], name="source_name_once"),
             models.CheckConstraint(condition=models.Q(region__in=Region.values), name="source_region_known"),
             models.CheckConstraint(condition=models.Q(state__in=SourceState.values), name="source_state_known"),
+            models.CheckConstraint(condition=models.Q(identity__in=IdentityMode.values), name="source_identity_known"),
         ]
 
     def __str__(self) -> str:
@@ -100,3 +102,105 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} (…{self.last_four})"
+
+
+class SharedSecret(models.Model):
+    """The secret that Segment signs requests with that come with this API key, as ciphertext. Most keys have none."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    api_key = models.OneToOneField(ApiKey, on_delete=models.CASCADE, related_name="shared_secret")
+    ciphertext = models.BinaryField()
+    saved_at = models.DateTimeField(auto_now=True)
+
+    objects = ScopedManager("api_key__tenant")
+
+    def __str__(self) -> str:
+        return f"shared secret of {self.api_key_id}"
+
+    def seal(self, secret: secrets.Secret) -> None:
+        """Put a secret in this row, to be saved by the caller."""
+        self.ciphertext = secrets.encrypt(secret.reveal(), **self._place)
+
+    def unseal(self) -> secrets.Secret:
+        """Raises SecretError when it cannot be read."""
+        return secrets.Secret(secrets.decrypt(bytes(self.ciphertext), **self._place))
+
+    @property
+    def _place(self) -> dict[str, str]:
+        return {"table": "integrations_sharedsecret", "row": str(self.pk), "field": "ciphertext"}
+
+
+class Person(models.Model):
+    """Somebody as a tenant's Segment workspace knows them, from the calls that it sends us.
+
+    `user_id` is the one to send back; the ids that lead here are rows of PersonKey.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", db_index=False)
+    user_id = models.TextField(blank=True, help_text="As Segment sent it last; empty while the person is anonymous.")
+    email = models.TextField(blank=True, help_text="In small letters.")
+    group_id = models.TextField(blank=True)
+    traits = models.JSONField(default=dict)
+    told_at = models.DateTimeField(help_text="The time of the newest call that said something about the person.")
+    seen_at = models.DateTimeField(help_text="When Segment last sent a call of theirs, to the hour.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ScopedManager()
+
+    class Meta:
+        verbose_name_plural = "people"
+        indexes = [
+            # The userId for an address, asked for each event; the newest word counts.
+            models.Index(
+                fields=["tenant", "email", "-told_at"],
+                name="person_by_email",
+                condition=~models.Q(email="") & ~models.Q(user_id=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.user_id or self.email or f"person {self.pk}"
+
+
+class PersonKey(models.Model):
+    """An id by which Segment speaks of a person: each userId they ever had, and the anonymousIds of their devices."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", db_index=False)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="keys")
+    kind = models.CharField(max_length=9, choices=PersonKeyKind.choices)
+    value = models.TextField()
+
+    objects = ScopedManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "kind", "value"], name="person_key_once")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.value}"
+
+
+class AnonymousId(models.Model):
+    """An anonymousId that a source was sent in place of a userId, and the userId that it was told of since.
+
+    Nothing forbids two rows for one: a unique value would make two captures wait for each other's transactions.
+    """
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="+", db_index=False)
+    value = models.TextField()
+    tool_id = models.TextField(blank=True)
+    email = models.TextField(blank=True, help_text="In small letters.")
+    user_id = models.TextField(blank=True, help_text="Empty while it is unknown.")
+    sent_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ScopedManager("source__tenant")
+
+    class Meta:
+        indexes = [
+            # Whether a source was sent this one before.
+            models.Index(fields=["source", "value"], name="anonymous_id_sent"),
+            # Whose userId is still unknown, when an address gets one.
+            models.Index(fields=["source", "email"], name="anonymous_id_unnamed", condition=models.Q(user_id="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.value

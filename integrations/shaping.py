@@ -1,0 +1,64 @@
+"""What a source's own settings change of a call, before it is encoded.
+
+Most sources change nothing: they share one encoding, and cost one look at an attribute (`is_plain`).
+"""
+
+from typing import Any
+
+from django.conf import settings
+
+from integrations.enums import IdentityMode
+from integrations.identity import email_anonymous_id, tool_anonymous_id
+from integrations.models import Source
+from integrations.spec.calls import Call
+
+
+def is_plain(source: Source) -> bool:
+    """Whether the source takes calls as they are."""
+    return source.identity == IdentityMode.USER_ID
+
+
+def shape(source: Source, call: Call) -> Call:
+    """The call as this source wants it: a new one, or the same when there is nothing to change.
+
+    A call without a userId gets the anonymousId that the source opted in to, if it tells enough to make one.
+    """
+    if not lacks_identity(call):
+        return call
+    anonymous_id = anonymous_id_of(source, call)
+    return {**call, "anonymousId": anonymous_id} if anonymous_id else call
+
+
+def lacks_identity(call: Any) -> bool:
+    return isinstance(call, dict) and call.get("userId") is None and call.get("anonymousId") is None
+
+
+def anonymous_id_of(source: Source, call: Call) -> str:
+    """The anonymousId of the call's person under the source's settings; empty when there is none."""
+    match source.identity:
+        case IdentityMode.TOOL_ID:
+            return tool_anonymous_id(tool_id_of(call))
+        case IdentityMode.EMAIL_HASH:
+            return email_anonymous_id(source.tenant_id, email_of(call))
+        case _:
+            return ""
+
+
+def tool_id_of(call: Call) -> str:
+    """The product's own id of the person, from the context; empty when it is not there."""
+    return _text(_object(call.get("context")).get(settings.INTEGRATION_TOOL_ID_FIELD))
+
+
+def email_of(call: Call) -> str:
+    """The person's address, a trait: of an identify its own, of other calls in the context."""
+    traits = _object(call.get("traits")) if call.get("type") == "identify" else {}
+    in_context = _object(_object(call.get("context")).get("traits"))
+    return _text(traits.get("email")) or _text(in_context.get("email"))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
