@@ -21,6 +21,7 @@ from delivery.wake import wake_after_commit
 from integrations.enums import CAPTURING_STATES
 from integrations.models import Source
 from integrations.queries import capturing_sources
+from integrations.shaping import is_plain, shape_all
 from integrations.spec.calls import Call
 
 CALLS_PER_STATEMENT: Final = 2_000
@@ -67,6 +68,16 @@ def capture_many(tenant_id: int, calls: Iterable[Call], *, sources: Sequence[Sou
     return captured
 
 
+def capture_or_raise(tenant_id: int, calls: Iterable[Call]) -> Captured:
+    """As `capture_many`, for a sender that sends again: all is stored, or nothing is and the error is raised."""
+    captured = Captured()
+    remaining = iter(calls)
+    with transaction.atomic():
+        while chunk := list(islice(remaining, CALLS_PER_STATEMENT)):
+            captured.add(_capture(tenant_id, chunk, None))
+    return captured
+
+
 def capture_built(tenant_id: int, name: str, build: Callable[[], Call]) -> Captured:
     """Capture what `build` returns; `name` is the event's, for the refusal when `build` raises."""
     try:
@@ -91,11 +102,22 @@ def _capture(tenant_id: int, calls: list[Call], sources: Sequence[Source] | None
     wanting = _wanting(tenant_id, sources)
     if not wanting:
         return Captured()
-    prepared, rejected = _sorted_out(calls)
-    stored = storing.store(wanting, prepared)
-    if stored:
+    captured = _stored([source for source in wanting if is_plain(source)], calls)
+    for source in wanting:
+        if not is_plain(source):
+            captured.add(_stored([source], shape_all(source, calls)))
+    if captured.event_ids:
         wake_after_commit(wanting)
-    return Captured(stored, refusals.record(wanting, rejected), len(prepared) * len(wanting) - len(stored))
+    return captured
+
+
+def _stored(sources: Sequence[Source], calls: list[Call]) -> Captured:
+    """Prepared once for all of these sources, which take the calls alike."""
+    if not sources:
+        return Captured()
+    prepared, rejected = _sorted_out(calls)
+    stored = storing.store(sources, prepared)
+    return Captured(stored, refusals.record(sources, rejected), len(prepared) * len(sources) - len(stored))
 
 
 def _refused(tenant_id: int, rejected: list[Rejected], sources: Sequence[Source] | None) -> Captured:

@@ -1,14 +1,15 @@
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from delivery import lanes
-from delivery.outbox import capture_built
+from delivery.outbox import capture_built, capture_many
 from delivery.wake import wake_after_commit
 from integrations.enums import SourceChange
+from integrations.identity import identified
 from integrations.mappings.registry import REGISTRY, Mapping
 from integrations.models import Source
-from integrations.signals import EmailActivity, source_changed
+from integrations.signals import EmailActivity, calls_due, source_changed
+from integrations.spec.calls import Call
 
 SENDING_AGAIN = frozenset(
     {SourceChange.CONNECTED, SourceChange.KEY_REPLACED, SourceChange.REGION_CHANGED, SourceChange.RESUMED}
@@ -21,6 +22,7 @@ def connect() -> None:
     for mapping in REGISTRY:
         mapping.signal.connect(_capturing(mapping), weak=False, dispatch_uid=f"delivery: {mapping.event}")
     source_changed.connect(source_has_changed, dispatch_uid="delivery: source changed")
+    calls_due.connect(calls_are_due, dispatch_uid="delivery: calls due")
 
 
 def source_has_changed(*, source: Source, change: SourceChange, **_kwargs: Any) -> None:
@@ -29,8 +31,12 @@ def source_has_changed(*, source: Source, change: SourceChange, **_kwargs: Any) 
         wake_after_commit([source])
 
 
+def calls_are_due(*, source: Source, calls: list[Call], **_kwargs: Any) -> None:
+    capture_many(source.tenant_id, calls, sources=[source])
+
+
 def _capturing(mapping: Mapping) -> Callable[..., None]:
     def receive(*, activity: EmailActivity, **_kwargs: Any) -> None:
-        capture_built(activity.tenant_id, mapping.event, partial(mapping.build, activity))
+        capture_built(activity.tenant_id, mapping.event, lambda: mapping.build(identified(activity)))
 
     return receive

@@ -13,6 +13,9 @@ from django.conf import settings
 from integrations.people import known_user_id, normal_email
 from integrations.secrets import derive_key
 from integrations.signals import Recipient
+from integrations.spec.findings import Severity
+from integrations.spec.linter import lint
+from integrations.spec.rules.identity import USER_ID_PLACEHOLDER
 
 MAX_ID_CHARACTERS: Final = 500
 """Of any id kept here: an index row of PostgreSQL holds 2,704 bytes."""
@@ -56,6 +59,14 @@ def email_anonymous_id(tenant_id: int, email: str) -> str:
         return ""
     key = hmac.digest(derive_key(b"anonymous id"), str(tenant_id).encode(), "sha256")
     return hmac.new(key, address.encode(errors="surrogatepass"), sha256).hexdigest()
+
+
+def is_somebody(user_id: Any) -> bool:
+    """Whether this can be one person's userId, and is no word such as null under which all people become one."""
+    if not (isinstance(user_id, str) and user_id.strip() and len(user_id) <= MAX_ID_CHARACTERS):
+        return False
+    found = lint({"type": "identify", "userId": user_id})
+    return not any(finding.code == USER_ID_PLACEHOLDER.name or finding.severity is Severity.ERROR for finding in found)
 
 
 def _recipient_field(activity: Any) -> str | None:

@@ -3,12 +3,14 @@
 Most sources change nothing: they share one encoding, and cost one look at an attribute (`is_plain`).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 
+from integrations.anonymous import Stranger, name_by_anonymous_id, remember
 from integrations.enums import IdentityMode
-from integrations.identity import email_anonymous_id, tool_anonymous_id
+from integrations.identity import MAX_ID_CHARACTERS, email_anonymous_id, is_somebody, tool_anonymous_id
 from integrations.models import Source
 from integrations.spec.calls import Call
 
@@ -27,6 +29,16 @@ def shape(source: Source, call: Call) -> Call:
         return call
     anonymous_id = anonymous_id_of(source, call)
     return {**call, "anonymousId": anonymous_id} if anonymous_id else call
+
+
+def shape_all(source: Source, calls: Sequence[Any]) -> list[Any]:
+    """The calls as this source wants them, in its transaction; before them an identify for each person named now.
+
+    At most two statements: one notes the anonymousIds that are given out, one asks whose userId has become known.
+    """
+    shaped = [shape(source, call) for call in calls]
+    remember(source, [_stranger(call) for call, given in zip(shaped, calls, strict=True) if call is not given])
+    return [*name_by_anonymous_id(source, _user_ids(source, shaped)), *shaped]
 
 
 def lacks_identity(call: Any) -> bool:
@@ -56,9 +68,22 @@ def email_of(call: Call) -> str:
     return _text(traits.get("email")) or _text(in_context.get("email"))
 
 
+def _stranger(call: Call) -> Stranger:
+    return Stranger(call["anonymousId"], tool_id_of(call), email_of(call))
+
+
+def _user_ids(source: Source, calls: Sequence[Any]) -> dict[str, str]:
+    """The userIds that the calls tell, by the anonymousId that their person would have without."""
+    told = [call for call in calls if isinstance(call, dict) and is_somebody(call.get("userId"))]
+    named = {anonymous_id_of(source, call): call["userId"] for call in told}
+    return {anonymous_id: user_id for anonymous_id, user_id in named.items() if anonymous_id}
+
+
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """A text that can be an id or an address, else empty: what no database takes must not spoil the calls beside it."""
+    usable = isinstance(value, str) and len(value) <= MAX_ID_CHARACTERS and value.isprintable()
+    return value if usable else ""

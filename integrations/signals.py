@@ -65,3 +65,6 @@ unsubscribed = Signal()
 
 source_changed = Signal()
 """A source's settings changed: `source` (Source) and `change` (SourceChange). Sent in the changing transaction."""
+
+calls_due = Signal()
+"""This app itself has calls for a source: `source` (Source) and `calls`. Sent in the transaction they belong to."""
