@@ -158,7 +158,7 @@ if environment.flag("BEHIND_PROXY"):
 if SITE_URL.startswith("https://") and not DEBUG:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = environment.number("HSTS_SECONDS", default=31_536_000, at_least=0, at_most=63_072_000)
-SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz|metrics)$"]
+SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz|metrics)$", "^v1/"]
 SESSION_COOKIE_HTTPONLY = True
 
 LOG_FORMAT = environment.matching(

@@ -11,6 +11,7 @@ urlpatterns = [
     path("t/<slug:tenant_slug>/campaigns/", include("examples.campaigns.urls")),
     path("email/", include("examples.campaigns.public_urls")),
     path("", include("delivery.probe_urls")),
+    path("v1/", include("delivery.ingest.urls")),
     *([path("mailbox/", include("examples.campaigns.mailbox_urls"))] if settings.DEMO else []),
     path("admin/review/", staff_review, name="staff_review"),
     path("admin/", admin.site.urls),

@@ -7,12 +7,19 @@ from django.utils import timezone
 from integrations.api_keys import find_api_key, issue_api_key, list_api_keys, revoke_api_key
 from integrations.enums import KeyPurpose
 from integrations.models import ApiKey
+from integrations.secrets import Secret
 from tenants.scoping import every_tenant
 
 
 @pytest.fixture
 def issued(tenant, owner):
     return issue_api_key(tenant, KeyPurpose.INGEST, name="Web shop", by=owner)
+
+
+def found(secret: Secret) -> ApiKey:
+    key = find_api_key(secret.reveal(), KeyPurpose.INGEST)
+    assert key
+    return key
 
 
 def stored(key):
@@ -63,9 +70,9 @@ def test_find_api_key_does_not_open_another_purpose(issued):
 def test_find_api_key_notes_the_use_at_most_once_a_minute(issued, django_assert_num_queries):
     key, secret = issued
     with django_assert_num_queries(2):
-        first = find_api_key(secret.reveal(), KeyPurpose.INGEST).last_used_at
+        first = found(secret).last_used_at
     with django_assert_num_queries(1):
-        assert find_api_key(secret.reveal(), KeyPurpose.INGEST).last_used_at == first
+        assert found(secret).last_used_at == first
     assert stored(key).last_used_at == first
 
     with every_tenant():
@@ -99,7 +106,7 @@ def test_list_api_keys_has_those_in_use_first_and_no_other_tenants(issued, tenan
 
 def test_keys_outlive_the_user_who_made_them_and_go_with_the_tenant(issued, tenant, owner):
     owner.delete()
-    assert find_api_key(issued[1].reveal(), KeyPurpose.INGEST).created_by is None
+    assert found(issued[1]).created_by is None
 
     tenant.delete()
     assert find_api_key(issued[1].reveal(), KeyPurpose.INGEST) is None
