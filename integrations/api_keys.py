@@ -12,6 +12,7 @@ from django.utils import timezone
 from integrations.enums import KeyPurpose
 from integrations.models import ApiKey
 from integrations.secrets import Secret
+from tenants.audit import note
 from tenants.models import Tenant, User
 from tenants.scoping import every_tenant, scope
 
@@ -30,6 +31,7 @@ def issue_api_key(tenant: Tenant, purpose: KeyPurpose, *, name: str, by: User | 
         key = ApiKey.objects.create(
             tenant=tenant, purpose=purpose, name=name, last_four=text[-4:], digest=_digest(text), created_by=by
         )
+        note(tenant.pk, by, "made the API key", name, purpose=purpose.label, last_four=key.last_four)
     return key, Secret(text)
 
 
@@ -45,10 +47,14 @@ def find_api_key(text: str, purpose: KeyPurpose) -> ApiKey | None:
         return key
 
 
-def revoke_api_key(key: ApiKey, *, by: User | None) -> bool:  # noqa: ARG001  # for the audit trail
+def revoke_api_key(key: ApiKey, *, by: User | None) -> bool:
     """Shut the key out from the next request on, for ever. False when somebody was faster."""
     with transaction.atomic(), scope(key.tenant_id):
-        return bool(ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()))
+        revoked = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+        if revoked:
+            purpose = KeyPurpose(key.purpose).label
+            note(key.tenant_id, by, "revoked the API key", key.name, purpose=purpose, last_four=key.last_four)
+        return bool(revoked)
 
 
 def list_api_keys(tenant_id: int) -> list[ApiKey]:

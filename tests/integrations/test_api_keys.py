@@ -8,6 +8,7 @@ from integrations.api_keys import find_api_key, issue_api_key, list_api_keys, re
 from integrations.enums import KeyPurpose
 from integrations.models import ApiKey
 from integrations.secrets import Secret
+from tenants.models import AuditEntry
 from tenants.scoping import every_tenant
 
 
@@ -93,6 +94,22 @@ def test_a_revoked_key_opens_nothing_from_then_on(issued, owner):
     assert timezone.now() - revoked_at < timedelta(minutes=1)
     assert revoke_api_key(key, by=owner) is False
     assert stored(key).revoked_at == revoked_at
+
+
+def test_making_and_revoking_a_key_is_in_the_audit_trail_without_the_key(issued, owner):
+    key, secret = issued
+    revoke_api_key(key, by=owner)
+    revoke_api_key(key, by=owner)
+
+    with every_tenant():
+        entries = list(AuditEntry.objects.order_by("pk"))
+    assert [(entry.by, entry.deed, entry.subject) for entry in entries] == [
+        (owner, "made the API key", "Web shop"),
+        (owner, "revoked the API key", "Web shop"),
+    ]
+    about = {"purpose": "Events from your own servers", "last_four": key.last_four}
+    assert [entry.details for entry in entries] == [about, about]
+    assert secret.reveal() not in str([vars(entry) for entry in entries])
 
 
 def test_list_api_keys_has_those_in_use_first_and_no_other_tenants(issued, tenant, other_tenant, owner):

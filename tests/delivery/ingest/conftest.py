@@ -1,7 +1,6 @@
 import base64
 import gzip
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -46,14 +45,6 @@ def post(key, source):
     return send
 
 
-@pytest.fixture
-def zipped(post):
-    def send(body: bytes):
-        return post("batch", body, headers={"Content-Encoding": "gzip"})
-
-    return send
-
-
 def gzipped(body: Any) -> bytes:
     return gzip.compress(json.dumps(body).encode())
 
@@ -67,6 +58,3 @@ def stored(**conditions: Any) -> list[dict[str, Any]]:
 def refusals() -> list[Refusal]:
     with every_tenant():
         return list(Refusal.objects.order_by("pk"))
-
-
-Send = Callable[..., Any]

@@ -1,5 +1,6 @@
 import json
 import logging
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -14,7 +15,7 @@ from tests.conftest import OTHER_WRITE_KEY, make_source
 from tests.delivery.ingest.conftest import basic, gzipped, refusals, stored, track
 
 SUCCESS = b'{"success": true}'
-OF_A_METHOD = {
+OF_A_METHOD: dict[str, dict[str, Any]] = {
     "identify": {"userId": "u-1", "traits": {"plan": "pro"}},
     "track": {"userId": "u-1", "event": "Report Shared"},
     "page": {"userId": "u-1", "name": "Pricing"},
