@@ -23,11 +23,13 @@ CRASHES: Final = 3
 """So many workers may die in a batch's request, sent alone, before it is set aside."""
 
 
-def next_parcel(lease: Lease, region: Region, in_flight: Collection[int] = ()) -> Parcel | None:
+def next_parcel(lease: Lease, region: Region, in_flight: Collection[int] = (), *, clear: bool = False) -> Parcel | None:
     """None when there is nothing to send now besides the batches that are in flight.
 
-    Batches that may not be sent again are set aside on the way.
+    `clear`: the lane is known to have no other open batches. Those that may not be sent again are set aside on the way.
     """
+    if clear:
+        return cut(lease)
     while (found := _due(lease.source_id, in_flight)) is not None:
         batch, suspected = found
         reason = _settle(batch, region) or (CRASHED if batch.crashes >= CRASHES else "")

@@ -28,13 +28,14 @@ class Lease:
     """The right to work on a lane. It ends by itself; whoever holds it proves so in each transaction with `token`.
 
     When it was leased, `failing`: the lane's last request had failed; `proven`: a request with the source's present
-    version had succeeded.
+    version had succeeded; `clear`: it had no open batch.
     """
 
     source_id: int
     token: uuid.UUID
     failing: bool = False
     proven: bool = False
+    clear: bool = False
 
 
 # Locked rows are passed over: a lane that somebody changes just now is looked at again when they are through. So this
@@ -42,7 +43,8 @@ class Lease:
 LEASE_LANES: Final = """
 WITH free AS MATERIALIZED (
     SELECT lane.source_id, asked.token, lane.failures > 0 AS failing,
-        lane.accepted_version = source.version AS proven
+        lane.accepted_version = source.version AS proven,
+        NOT EXISTS (SELECT 1 FROM delivery_batch WHERE source_id = lane.source_id AND state = 'open') AS clear
     FROM unnest(%(ids)s::bigint[], %(tokens)s::uuid[]) AS asked (source_id, token)
     JOIN delivery_lane AS lane ON lane.source_id = asked.source_id
     JOIN integrations_source AS source ON source.id = asked.source_id
@@ -53,7 +55,7 @@ WITH free AS MATERIALIZED (
 UPDATE delivery_lane AS lane
 SET lease_token = free.token, leased_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 FROM free WHERE lane.source_id = free.source_id
-RETURNING lane.source_id, lane.lease_token, free.failing, free.proven
+RETURNING lane.source_id, lane.lease_token, free.failing, free.proven, free.clear
 """
 
 

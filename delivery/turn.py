@@ -68,6 +68,8 @@ class Turn:
         self._leave()
 
     def _begin_wave(self) -> None:
+        if len(self._runs) == 1:
+            return
         try:
             begin_wave(self._runs)
         except Exception as error:  # noqa: BLE001  # what one lane did to all of them does not concern those begun alone

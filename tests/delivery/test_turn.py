@@ -138,8 +138,8 @@ def test_turn_looks_once_more_after_it_has_released(source, segment, call, monke
     """A capture commits when the lane was just found empty: its own hint met a lane that was still leased."""
     looked = Gate()
 
-    def find(*args):
-        parcel = next_parcel(*args)
+    def find(*args, **known):
+        parcel = next_parcel(*args, **known)
         assert parcel is None
         looked.wait()
         return parcel
