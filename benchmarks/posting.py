@@ -19,9 +19,10 @@ def post_for(url: str, seconds: float) -> None:
     with httpx.Client(trust_env=False, auth=(write_key(0), ""), headers={"Content-Type": "application/json"}) as http:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            wait = limiter.permit(RATE_KEY)
-            time.sleep(wait)
-            if wait <= limiter.patience():
+            permit = limiter.permit(RATE_KEY)
+            if not permit.is_given:
+                time.sleep(permit.wait)
+            elif limiter.keep(permit):
                 http.post(url, content=BODY).raise_for_status()
 
 

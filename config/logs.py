@@ -12,7 +12,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any, Final
 
-IDS: Final = ("tenant_id", "source_id", "source_ids", "batch_id", "attempt_id")
+IDS: Final = ("tenant_id", "source_id", "source_ids", "batch_id", "attempt_id", "region")
 """What `extra` may add to a line; anything else in it stays out."""
 
 ROOT: Final = Path(__file__).resolve().parent.parent

@@ -1,7 +1,10 @@
 -- A permit for one request, spaced evenly: GCRA with a burst of one, on Redis' own clock.
--- KEYS[1]: when the next request is free, in microseconds since 1970.
+-- KEYS[1]: when the next request is free, in microseconds since 1970. KEYS[2]: a hash that counts the waits.
+-- KEYS[3], KEYS[4]: the failing sources and the probe of the region (delivery/breaker.py); left out, nobody asks there.
 -- ARGV[1]: microseconds between two requests. ARGV[2]: the longest wait that the caller accepts, in microseconds.
--- Gives back the wait. The permit is taken only when the wait is no longer than accepted.
+-- ARGV[3]: so many failing sources open the breaker. ARGV[4]: seconds that a probe lasts.
+-- ARGV[5]: the wait, in microseconds, of whoever the breaker keeps out. ARGV[6]: the source that asks.
+-- Gives back the wait and the number of failing sources. A permit is taken only when the wait is one that is accepted.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval = tonumber(ARGV[1])
@@ -12,12 +15,16 @@ if free < now or free > now + patience + interval then
     free = now
 end
 local wait = free - now
+local failing = KEYS[3] and redis.call('SCARD', KEYS[3]) or 0
 if wait <= patience then
+    if KEYS[3] and failing >= tonumber(ARGV[3]) and not redis.call('SET', KEYS[4], ARGV[6], 'NX', 'EX', ARGV[4]) then
+        return {tonumber(ARGV[5]), failing}
+    end
     local milliseconds = math.ceil((wait + interval) / 1000)
     redis.call('SET', KEYS[1], string.format('%.0f', free + interval), 'PX', milliseconds)
 end
 -- Counted here, where it costs no round trip of its own; delivery/metrics.py reads it.
 local bound = wait == 0 and '0' or wait <= 20000 and '20' or wait <= 50000 and '50' or wait <= 100000 and '100' or 'more'
-redis.call('HINCRBY', 'headwater:limiter', bound, 1)
-redis.call('HINCRBY', 'headwater:limiter', 'sum', wait)
-return wait
+redis.call('HINCRBY', KEYS[2], bound, 1)
+redis.call('HINCRBY', KEYS[2], 'sum', wait)
+return {wait, failing}

@@ -7,14 +7,16 @@ Note: the numbers. Even spacing of 1/49 s with a burst of one lets 50 requests a
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from redis import Redis
 from redis.commands.core import Script
 
+from delivery import breaker
 from delivery.errors import RedisUnavailableError
 from delivery.redis_link import ask
 from integrations.spec.limits import REQUESTS_PER_SECOND
@@ -25,21 +27,85 @@ INTERVAL: Final = 1_000_000 // (REQUESTS_PER_SECOND - 1) + 1
 PATIENCE: Final = 100_000
 """Microseconds a turn sleeps for a permit at most; a longer wait is the lane's, not the worker's."""
 
+LATE_SECONDS: Final = 0.015
+"""A permit that is older is given up: fifty and one requests begin within a second when one is 20 ms late."""
+
+KEEP_TRYING_SECONDS: Final = 10.0
+"""For another permit in place of one that came too late. The lease outlasts that and the request."""
+
+COUNTS: Final = "headwater:limiter"
+"""The hash in which gcra.lua counts the waits: a field for each bound in milliseconds, and the sum in microseconds."""
+
 SCRIPT: Final = (Path(__file__).parent / "gcra.lua").read_text()
 
 
-def permit(rate_key: str) -> float:
-    """Seconds to wait before the request. Over `patience()` there is no permit: ask again after that time."""
-    return permits([rate_key])[0]
+class Asked(NamedTuple):
+    """Who asks for a permit. Without a region the breaker is not asked."""
+
+    rate_key: str
+    region: str = ""
+    source_id: int = 0
 
 
-def permits(rate_keys: Sequence[str]) -> list[float]:
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """For one request at a moment, on the monotonic clock; `wait` seconds from `asked_at` at the earliest.
+
+    Redis gave it at some time between `asked_at` and `given_at`. So the request begins no earlier than `wait` after the
+    later one, and its lateness counts from the earlier one.
+    """
+
+    rate_key: str
+    wait: float
+    asked_at: float
+    given_at: float
+
+    @property
+    def is_given(self) -> bool:
+        """If not, ask again after `wait`."""
+        return self.wait <= patience()
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, self.given_at + self.wait - time.monotonic())
+
+    @property
+    def is_late(self) -> bool:
+        return time.monotonic() > self.asked_at + self.wait + LATE_SECONDS
+
+
+def permit(rate_key: str, region: str = "", source_id: int = 0) -> Permit:
+    return permits([Asked(rate_key, region, source_id)])[0]
+
+
+def permits(asked: Sequence[Asked]) -> list[Permit]:
     """As `permit`, for several keys in one round trip."""
+    asked_at = time.monotonic()
     try:
-        waits = ask(partial(_permits, rate_keys))
+        waits = ask(partial(_permits, asked))
     except RedisUnavailableError:
-        waits = [_LOCAL.permit(rate_key) for rate_key in rate_keys]
-    return [wait / 1_000_000 for wait in waits]
+        waits = [_LOCAL.permit(each.rate_key) for each in asked]
+    given_at = time.monotonic()
+    return [
+        Permit(each.rate_key, wait / 1_000_000, asked_at, given_at) for each, wait in zip(asked, waits, strict=True)
+    ]
+
+
+def keep(permit_: Permit) -> bool:
+    """Sleep until the permit's moment. False when it came too late and another one was not to be had.
+
+    Whatever held up this process between the permit and the request, and however many of its requests: they do not
+    come all at once afterwards.
+    """
+    ends = time.monotonic() + KEEP_TRYING_SECONDS
+    time.sleep(permit_.seconds_left)
+    while permit_.is_late:
+        if time.monotonic() > ends:
+            return False
+        another = permit(permit_.rate_key)
+        permit_ = another if another.is_given else permit_
+        time.sleep(another.seconds_left)
+    return True
 
 
 def patience() -> float:
@@ -47,17 +113,26 @@ def patience() -> float:
     return PATIENCE / 1_000_000
 
 
-def _permits(rate_keys: Sequence[str], redis: Redis) -> list[int]:
-    if len(rate_keys) == 1:
-        return [_script()(keys=_names(rate_keys), args=[INTERVAL, PATIENCE], client=redis)]
-    pipeline = redis.pipeline(transaction=False)
-    for name in _names(rate_keys):
-        _script()(keys=[name], args=[INTERVAL, PATIENCE], client=pipeline)
-    return list(pipeline.execute())
+def _permits(asked: Sequence[Asked], redis: Redis) -> list[int]:
+    if len(asked) == 1:
+        answers = [_script()(**_question(asked[0]), client=redis)]
+    else:
+        pipeline = redis.pipeline(transaction=False)
+        for each in asked:
+            _script()(**_question(each), client=pipeline)
+        answers = pipeline.execute()
+    for each, (_wait, failing) in zip(asked, answers, strict=True):
+        breaker.heard(each.region, failing)
+    return [wait for wait, _failing in answers]
 
 
-def _names(rate_keys: Sequence[str]) -> list[str]:
-    return [f"headwater:rate:{rate_key}" for rate_key in rate_keys]
+def _question(asked: Asked) -> dict[str, Any]:
+    names = [f"headwater:rate:{asked.rate_key}", COUNTS]
+    if asked.region:
+        names += breaker.keys(asked.region)
+    kept_out = round(breaker.KEPT_OUT_SECONDS * 1_000_000)
+    limits = [INTERVAL, PATIENCE, breaker.FAILING_SOURCES, breaker.PROBE_SECONDS, kept_out, asked.source_id]
+    return {"keys": names, "args": limits}
 
 
 @cache

@@ -1,7 +1,7 @@
 """The state of the engine for Prometheus, read when it is asked for. No label names a tenant or a source.
 
 docs/metrics.md lists them. A scrape costs three queries, whose work grows with the number of sources and with what
-waits (counted up to 100,000 events a source), and one round trip to Redis.
+waits (counted up to 100,000 events a source), and three round trips to Redis.
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,11 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.registry import Collector
 from redis import Redis
 
+from delivery import breaker
 from delivery.enums import Outcome
 from delivery.errors import RedisUnavailableError
+from delivery.heartbeat import sweep_age
+from delivery.limiter import COUNTS
 from delivery.redis_link import ask
 from integrations.enums import Region
 
@@ -25,8 +28,6 @@ STATES: Final = (SENDING, "held", "paused", "disconnected")
 """Of what waits: whether anything but time keeps it from being sent."""
 QUEUES: Final = (*Region.values, "sweep")
 
-WAITS: Final = "headwater:limiter"
-"""The hash in which gcra.lua counts: a field for each bound in milliseconds, and the sum in microseconds."""
 BOUNDS: Final = (("0", "0.0"), ("20", "0.02"), ("50", "0.05"), ("100", "0.1"), ("more", "+Inf"))
 
 
@@ -160,14 +161,28 @@ def _redis() -> list[Metric]:
         pipeline = redis.pipeline(transaction=False)
         for queue in QUEUES:
             pipeline.llen(queue)
-        pipeline.hgetall(WAITS)
+        pipeline.hgetall(COUNTS)
         return list(pipeline.execute())
 
     *lengths, waits = ask(read)
+    swept = GaugeMetricFamily("headwater_last_sweep_age_seconds", "Infinite when none is known of.", sweep_age())
     queued = GaugeMetricFamily("headwater_queued_tasks", "Hints that no worker has taken yet.", labels=["queue"])
     for queue, length in zip(QUEUES, lengths, strict=True):
         queued.add_metric([queue], length)
-    return [queued, _waits({name.decode(): int(value) for name, value in waits.items()})]
+    return [queued, _waits({name.decode(): int(value) for name, value in waits.items()}), swept, *_breakers()]
+
+
+def _breakers() -> list[Metric]:
+    failing = GaugeMetricFamily(
+        "headwater_failing_sources", "That failed in a row, none of the region succeeding since.", labels=["region"]
+    )
+    is_open = GaugeMetricFamily(
+        "headwater_breaker_open", "1 while one request at a time asks whether the region answers.", labels=["region"]
+    )
+    for region, state in breaker.breakers().items():
+        failing.add_metric([region], state.failing)
+        is_open.add_metric([region], state.is_open)
+    return [failing, is_open]
 
 
 def _waits(counted: dict[str, int]) -> Metric:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
+from delivery import breaker
 from delivery.batching import new_batch
 from delivery.choosing import close
 from delivery.clock import ClockTimestamp, database_now
@@ -85,6 +86,7 @@ def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
 
 def _tell(sent: Sent, answer: Answer, *, there: bool) -> None:
     log.info("Attempt ended: %s, answer %s.", answer.outcome, answer.status_code, extra=sent.logged)
+    breaker.answered(sent.credentials.region, sent.credentials.source_id, answer)
     if not there:
         log.warning("The source was deleted while a request was under way.", extra=sent.logged)
 

@@ -17,6 +17,7 @@ from delivery.batching import Parcel
 from delivery.choosing import OPEN_BATCHES, next_parcel
 from delivery.client import batch_url
 from delivery.lanes import Lease
+from delivery.limiter import Permit
 from delivery.outcomes import Answer
 from delivery.recording import Sent, record
 from delivery.senders import senders
@@ -34,7 +35,7 @@ class Run:
     """`width` is how many requests may be in flight: one until the lane's last request is known to have succeeded.
 
     `going`: more may be begun. `failed`: a request of this run did. `pause_ends`, on the monotonic clock: its own
-    permits reach so far ahead. `permit_at`, likewise: it has a permit for then.
+    permits reach so far ahead. `permit`: for its next request.
     """
 
     lease: Lease
@@ -46,7 +47,7 @@ class Run:
     failed: bool = False
     begun: int = 0
     pause_ends: float = 0.0
-    permit_at: float | None = None
+    permit: Permit | None = None
     alone: bool = False
     trouble: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -78,18 +79,14 @@ class Run:
                 pool.give_back()
         return future
 
-    def fly(self, sent: Sent, payloads: list[str], after: float) -> "Future[Answer]":
-        """Start the request of an attempt that was begun; its thread is reserved."""
-        future = sending.start(sent, payloads, after)
+    def fly(self, sent: Sent, payloads: list[str]) -> "Future[Answer]":
+        """Start the request of an attempt that was begun; its thread is reserved, and it has a permit."""
+        assert self.permit  # noqa: S101  # taken before the attempt was begun
+        future = sending.start(sent, payloads, self.permit)
+        self.permit = None
         self.flights[future] = sent
         self.begun += 1
         return future
-
-    def use_permit(self) -> float:
-        """Seconds until the permit that it has."""
-        wait = max(0.0, (self.permit_at or 0.0) - time.monotonic())
-        self.permit_at = None
-        return wait
 
     def land(self, future: "Future[Answer]") -> None:
         """Record the answer of a request and decide what follows for the lane."""
@@ -127,17 +124,18 @@ class Run:
         return self.alone
 
     def _begin(self, parcel: Parcel, credentials: SendingCredentials) -> "Future[Answer] | None":
-        wait = limiter.permit(credentials.rate_key) if self.permit_at is None else self.use_permit()
-        if wait > limiter.patience():
-            self._wait(wait)
+        permit = self.permit or limiter.permit(credentials.rate_key, credentials.region, credentials.source_id)
+        if not permit.is_given:
+            self._wait(permit.wait)
             return None
+        self.permit = permit
         self.parcel = None
         sent = sending.begin(self.lease, parcel, credentials)
         if sent is None:
             self.going = False
             return None
         self.going = not parcel.last
-        return self.fly(sent, parcel.payloads, wait)
+        return self.fly(sent, parcel.payloads)
 
     def _wait(self, seconds: float) -> None:
         """Until answers come, if there are any to come; else leave the lane to a later turn."""

@@ -4,7 +4,6 @@ They touch no database. A region that hangs takes its own threads and none of th
 """
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -27,19 +26,20 @@ class Senders:
     def reserve(self) -> bool:
         return self._free.acquire(blocking=False)
 
+    def has_room(self) -> bool:
+        free = self.reserve()
+        if free:
+            self.give_back()
+        return free
+
     def give_back(self) -> None:
         self._free.release()
 
-    def start(self, request: Callable[[], Answer], after: float) -> "Future[Answer]":
-        """Make the request `after` so many seconds, in the thread that was reserved."""
-        future = self._pool.submit(_make, request, after)
+    def start(self, request: Callable[[], Answer]) -> "Future[Answer]":
+        """Make the request, in the thread that was reserved."""
+        future = self._pool.submit(request)
         future.add_done_callback(lambda _future: self._free.release())
         return future
-
-
-def _make(request: Callable[[], Answer], after: float) -> Answer:
-    time.sleep(after)
-    return request()
 
 
 _making = threading.Lock()

@@ -4,16 +4,17 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from delivery import client
+from delivery import client, clock
 from delivery.batching import Parcel
 from delivery.bodies import body
+from delivery.enums import Outcome
 from delivery.lanes import LEASE_SECONDS, Lease
+from delivery.limiter import Permit, keep
 from delivery.outcomes import Answer
 from delivery.recording import Sent
 from delivery.senders import senders
@@ -26,13 +27,20 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def start(sent: Sent, payloads: list[str], after: float) -> "Future[Answer]":
-    """Make the request of an attempt that was begun, `after` so many seconds, in a thread that was reserved for it."""
-    credentials = sent.credentials
-    content = body(payloads, datetime.now(UTC) + timedelta(seconds=after))
-    url = client.batch_url(credentials.region)
-    request = partial(client.post_batch, url, credentials.write_key, content, number=sent.number)
-    return senders(credentials.region).start(request, after)
+NO_PERMIT: Final = Answer(Outcome.RATE_LIMITED, ambiguous=False, text="Not sent: no permit in time.", retry_after=1)
+
+
+def start(sent: Sent, payloads: list[str], permit: Permit) -> "Future[Answer]":
+    """Make the request of an attempt that was begun, at its permit's moment, in a thread that was reserved for it."""
+    url = client.batch_url(sent.credentials.region)
+    return senders(sent.credentials.region).start(partial(_request, sent, payloads, permit, url))
+
+
+def _request(sent: Sent, payloads: list[str], permit: Permit, url: str) -> Answer:
+    if not keep(permit):
+        return NO_PERMIT
+    content = body(payloads, clock.estimated_now())
+    return client.post_batch(url, sent.credentials.write_key, content, number=sent.number)
 
 
 CHECK_SOURCE: Final = """
@@ -55,7 +63,7 @@ INSERT INTO delivery_attempt (
     batch_id, source_id, number, region, source_version, lease_token, started_at, outcome, ambiguous, answer
 )
 SELECT id, source_id, attempts_made, %(region)s, %(version)s, %(token)s, clock_timestamp(), 'unknown', true, ''
-FROM claimed RETURNING id
+FROM claimed RETURNING id, started_at
 """
 
 
@@ -82,6 +90,7 @@ def begin(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> Sent
         row = cursor.fetchone()
     if row is None:
         return None
+    clock.learn(row[1])
     parcel.batch.attempts_made += 1
     return Sent(row[0], parcel.batch, credentials)
 

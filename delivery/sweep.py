@@ -11,7 +11,9 @@ from typing import Final
 from django.db import connection
 from redis import Redis
 
+from delivery.breaker import let_through
 from delivery.errors import RedisUnavailableError
+from delivery.heartbeat import note_sweep
 from delivery.redis_link import ask
 from delivery.wake import hint
 
@@ -46,13 +48,13 @@ def due(source_ids: Sequence[int] | None = None) -> list[tuple[int, str, bool]]:
 
 
 def sweep() -> int:
-    """Send a hint for each lane that is due; returns how many there are.
+    """Send a hint for each lane that is due; returns how many there are. Of a region that answers nobody one, at most.
 
     A lane that failed last gets a hint of its own: its request may hang, and must not keep others waiting behind it.
     """
     lanes = due()
     healthy: defaultdict[str, list[int]] = defaultdict(list)
-    for source_id, region, failed in lanes:
+    for source_id, region, failed in let_through(lanes):
         if failed and _has_room(region):
             hint([source_id], region)
         elif not failed:
@@ -60,6 +62,7 @@ def sweep() -> int:
     for region, source_ids in healthy.items():
         if _has_room(region):
             hint(source_ids, region)
+    note_sweep()
     return len(lanes)
 
 

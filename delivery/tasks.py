@@ -1,20 +1,24 @@
 """What the workers are asked for. A task names lanes and nothing else; losing one, or running it often, is harmless."""
 
-from celery import shared_task
+from typing import Any
+
+from celery import Task, shared_task
 from redis import Redis
 
 from delivery import sweep as sweeping
 from delivery.errors import RedisUnavailableError
 from delivery.redis_link import ask
-from delivery.turn import take_turn
+from delivery.shares import take_turn_of
 
 SWEEP_MILLISECONDS = 500
 """Sweeps that come closer together are one: several beats, or a queue of them after the workers were away."""
 
 
-@shared_task(name="delivery.tasks.turn")
-def turn(source_ids: list[int]) -> None:
-    take_turn(source_ids)
+@shared_task(name="delivery.tasks.turn", bind=True)
+def turn(self: "Task[Any, Any]", source_ids: list[int]) -> None:
+    """The queue that it came through is the region's."""
+    region = (self.request.delivery_info or {}).get("routing_key")
+    take_turn_of(region or "", source_ids)
 
 
 @shared_task(name="delivery.tasks.sweep")

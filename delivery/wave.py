@@ -4,18 +4,18 @@ What a lane costs by itself is mostly round trips. Here they are shared: one rea
 permits, one transaction that cuts the batches and begins their attempts.
 """
 
-import time
 from collections.abc import Sequence
 from typing import Final
 
 from django.db import connection, transaction
 
+from delivery import clock
 from delivery.batching import THESE, Parcel
 from delivery.client import batch_url
 from delivery.clock import ClockTimestamp
 from delivery.errors import InsecureUrlError
 from delivery.lanes import LEASE_SECONDS
-from delivery.limiter import patience, permits
+from delivery.limiter import Asked, permits
 from delivery.models import Attempt, Batch
 from delivery.recording import Sent
 from delivery.runs import Run
@@ -40,10 +40,10 @@ def begin_wave(runs: Sequence[Run]) -> None:
     }
     try:
         _take_permits(reserved)
-        for sent, parcel in _begin({key: pair for key, pair in reserved.items() if pair[0].permit_at is not None}):
+        for sent, parcel in _begin({key: pair for key, pair in reserved.items() if pair[0].permit}):
             run, _ = reserved[sent.credentials.source_id]
             run.going = False
-            run.fly(sent, parcel.payloads, run.use_permit())
+            run.fly(sent, parcel.payloads)
     finally:
         for run, credentials in reserved.values():
             if not run.flights:
@@ -52,10 +52,9 @@ def begin_wave(runs: Sequence[Run]) -> None:
 
 def _take_permits(ready: Ready) -> None:
     """A run that gets one and begins nothing here uses it for its first request."""
-    waits = permits([credentials.rate_key for _, credentials in ready.values()])
-    for (run, _), wait in zip(ready.values(), waits, strict=True):
-        if wait <= patience():
-            run.permit_at = time.monotonic() + wait
+    asked = [Asked(each.rate_key, each.region, each.source_id) for _, each in ready.values()]
+    for (run, _), permit in zip(ready.values(), permits(asked), strict=True):
+        run.permit = permit if permit.is_given else None
 
 
 def _ready(runs: Sequence[Run]) -> Ready:
@@ -99,7 +98,7 @@ WITH mine AS MATERIALIZED (
     ORDER BY lane.source_id FOR UPDATE OF lane
 )
 UPDATE delivery_lane AS lane SET leased_until = clock_timestamp() + make_interval(secs => %s)
-FROM mine WHERE lane.source_id = mine.source_id RETURNING lane.source_id
+FROM mine WHERE lane.source_id = mine.source_id RETURNING lane.source_id, clock_timestamp()
 """
 # The same conditions as for one lane, in delivery/sending.py.
 
@@ -138,7 +137,10 @@ def _begin(ready: Ready) -> list[tuple[Sent, Parcel]]:
         tokens = [run.lease.token for run, _ in ready.values()]
         keys = [each.rate_key for _, each in ready.values()]
         cursor.execute(LOCK_LANES, [list(ready), tokens, keys, unchanged, LEASE_SECONDS])
-        locked = [source_id for (source_id,) in cursor.fetchall()]
+        lanes = cursor.fetchall()
+        locked = [source_id for source_id, _ in lanes]
+        for _, moment in lanes[:1]:
+            clock.learn(moment)
         cursor.execute(TAKE, {"ids": locked, "events": FEW_EVENTS, "bytes": FEW_BYTES})
         first, last, ids = cursor.fetchone()
         if ids is None:

@@ -4,12 +4,14 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from delivery import health
 from delivery.health import Readiness, readiness
+from delivery.heartbeat import note_sweep
 
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture(autouse=True)
 def look_anew():
+    note_sweep()
     health._check_migrations.cache_clear()  # noqa: SLF001  # what another test saw
     yield
     health._check_migrations.cache_clear()  # noqa: SLF001

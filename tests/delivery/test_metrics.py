@@ -96,7 +96,7 @@ def test_metrics_tell_the_length_of_the_queues(db):
 
 
 def test_metrics_count_the_waits_for_permits(db):
-    waits = [limiter.permit("a key") for _ in range(20)]
+    waits = [limiter.permit("a key").wait for _ in range(20)]
     found = scraped()
     counted = [found["permit_wait_seconds_bucket", bound] for bound in ("0.0", "0.02", "0.05", "0.1", "+Inf")]
     assert counted == [sum(wait <= limit for wait in waits) for limit in (0, 0.02, 0.05, 0.1, 9)]

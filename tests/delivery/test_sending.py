@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
-from delivery import lanes
+from delivery import lanes, limiter
 from delivery.batching import cut
 from delivery.bodies import body_bytes
 from delivery.clock import database_now
@@ -160,7 +160,7 @@ def test_start_sends_what_was_cut_from_a_reserved_thread(ready, segment):
     lease, parcel, credentials = ready
     sent = sure(begin(lease, parcel, credentials))
     assert senders(credentials.region).reserve()
-    assert start(sent, parcel.payloads, 0.0).result(20).outcome == Outcome.ACCEPTED
+    assert start(sent, parcel.payloads, limiter.permit("a key")).result(20).outcome == Outcome.ACCEPTED
     (event,) = segment.events("us", WRITE_KEY)
     (request,) = segment.requests()
     assert request["bytes"] == body_bytes(parcel.batch.bytes, 1)

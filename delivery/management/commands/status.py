@@ -3,6 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from delivery.health import engine_problems
 from delivery.queries import SourceStatus, statuses
 from tenants.models import Tenant
 
@@ -24,6 +25,8 @@ class Command(BaseCommand):
             self.stdout.write(_table(found))
         else:
             self.stdout.write("No source is connected. Connect one with: manage.py connect_source")
+        for what, problem in engine_problems().items():
+            self.stderr.write(f"{what}: {problem}")
 
 
 def _tenant_id(slug: str) -> int:
