@@ -27,5 +27,7 @@ def with_message_id(encoded: bytes, message_id: str) -> str:
 
 def storable(value: object, limit: int) -> str:
     """At most `limit` characters of a value from outside, without what PostgreSQL refuses: NUL and lone surrogates."""
+    if isinstance(value, str) and len(value) <= limit and value.isprintable():
+        return value
     text = value if isinstance(value, str) else "" if value is None else str(value)
     return text[:limit].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from django.db import transaction
+import psycopg
+from django.db import IntegrityError, transaction
 
-from delivery import refusals, storing
+from delivery import partitions, refusals, storing
 from delivery.enums import RefusalReason
 from delivery.errors import CaptureRefusedError, describe
 from delivery.models import Refusal
@@ -24,8 +25,11 @@ from integrations.queries import capturing_sources
 from integrations.shaping import is_plain, shape_all
 from integrations.spec.calls import Call
 
-CALLS_PER_STATEMENT: Final = 2_000
-"""Keeps the parameters of one insert to a few megabytes at 450 bytes an event, and to 64 MB at worst."""
+CALLS_PER_SAVEPOINT: Final = 2_000
+"""Are held in memory together, and refused together when one of them cannot be stored."""
+
+CALLS_PER_STATEMENT: Final = 400
+"""A part of them, which PostgreSQL stores while the next is prepared."""
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +64,10 @@ def capture(tenant_id: int, call: Call, *, sources: Sequence[Source] | None = No
 
 
 def capture_many(tenant_id: int, calls: Iterable[Call], *, sources: Sequence[Source] | None = None) -> Captured:
-    """As `capture`, for any number of calls: one statement for each 2,000 of them."""
+    """As `capture`, for any number of calls: a savepoint of its own for each 2,000 of them."""
     captured = Captured()
     remaining = iter(calls)
-    while chunk := list(islice(remaining, CALLS_PER_STATEMENT)):
+    while chunk := list(islice(remaining, CALLS_PER_SAVEPOINT)):
         captured.add(_guarded(tenant_id, chunk, sources))
     return captured
 
@@ -73,8 +77,8 @@ def capture_or_raise(tenant_id: int, calls: Iterable[Call]) -> Captured:
     captured = Captured()
     remaining = iter(calls)
     with transaction.atomic():
-        while chunk := list(islice(remaining, CALLS_PER_STATEMENT)):
-            captured.add(_capture(tenant_id, chunk, None))
+        while chunk := list(islice(remaining, CALLS_PER_SAVEPOINT)):
+            captured.add(_with_room(tenant_id, chunk, None))
     return captured
 
 
@@ -91,11 +95,23 @@ def capture_built(tenant_id: int, name: str, build: Callable[[], Call]) -> Captu
 
 def _guarded(tenant_id: int, calls: list[Call], sources: Sequence[Source] | None) -> Captured:
     try:
-        with transaction.atomic():
-            return _capture(tenant_id, calls, sources)
+        return _with_room(tenant_id, calls, sources)
     except Exception as error:  # noqa: BLE001  # the caller's own write goes on; what we could not do is told below
         log.error("Capturing failed: %s.", describe(error), extra={"tenant_id": tenant_id})  # noqa: TRY400  # a traceback could quote the payload
     return _refused(tenant_id, [Rejected(call, RefusalReason.CAPTURE_FAILED) for call in calls], sources)
+
+
+def _with_room(tenant_id: int, calls: list[Call], sources: Sequence[Source] | None) -> Captured:
+    """Partitions are made ahead. When nobody did so for long, the capture that finds none makes them, and waits."""
+    try:
+        with transaction.atomic():
+            return _capture(tenant_id, calls, sources)
+    except (psycopg.IntegrityError, IntegrityError) as error:
+        if not partitions.is_full(error):
+            raise
+    partitions.keep_ahead()
+    with transaction.atomic():
+        return _capture(tenant_id, calls, sources)
 
 
 def _capture(tenant_id: int, calls: list[Call], sources: Sequence[Source] | None) -> Captured:
@@ -115,9 +131,15 @@ def _stored(sources: Sequence[Source], calls: list[Call]) -> Captured:
     """Prepared once for all of these sources, which take the calls alike."""
     if not sources:
         return Captured()
-    prepared, rejected = _sorted_out(calls)
-    stored = storing.store(sources, prepared)
-    return Captured(stored, refusals.record(sources, rejected), len(prepared) * len(sources) - len(stored))
+    rejected: list[Rejected] = []
+    if len(calls) <= CALLS_PER_STATEMENT:
+        event_ids = storing.store(sources, _accepted(calls, rejected))
+    else:
+        starts = range(0, len(calls), CALLS_PER_STATEMENT)
+        parts = (_accepted(calls[start : start + CALLS_PER_STATEMENT], rejected) for start in starts)
+        event_ids = storing.store_parts(sources, parts)
+    duplicates = (len(calls) - len(rejected)) * len(sources) - len(event_ids)
+    return Captured(event_ids, refusals.record(sources, rejected), duplicates)
 
 
 def _refused(tenant_id: int, rejected: list[Rejected], sources: Sequence[Source] | None) -> Captured:
@@ -139,15 +161,15 @@ def _wanting(tenant_id: int, sources: Sequence[Source] | None) -> list[Source]:
     return [source for source in sources if source.state in CAPTURING_STATES]
 
 
-def _sorted_out(calls: Iterable[Any]) -> tuple[list[Prepared], list[Rejected]]:
-    prepared: list[Prepared] = []
-    rejected: list[Rejected] = []
+def _accepted(calls: Iterable[Any], rejected: list[Rejected]) -> list[Prepared]:
+    """The calls that may be captured; the others are added to `rejected`."""
+    accepted: list[Prepared] = []
     for result in _prepared(calls):
         if isinstance(result, Prepared):
-            prepared.append(result)
+            accepted.append(result)
         else:
             rejected.append(result)
-    return prepared, rejected
+    return accepted
 
 
 def _prepared(calls: Iterable[Any]) -> Iterator[Prepared | Rejected]:

@@ -1,10 +1,9 @@
 """What is done to a call before it is stored: completed, encoded once, linted, and read for the columns of the log."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
-
-from django.conf import settings
+from typing import Any, Final, NamedTuple
 
 from delivery.encoding import MESSAGE_ID_BYTES, encode, storable
 from delivery.enums import RefusalReason
@@ -12,10 +11,13 @@ from delivery.errors import NotJsonError
 from integrations.envelope import complete
 from integrations.spec.calls import Call
 from integrations.spec.findings import Finding, Severity
-from integrations.spec.linter import lint
+from integrations.spec.linter import find_errors, lint
 
 COLUMN_CHARACTERS: Final = 500
 """Of a name or an id in the log's columns: an index row of PostgreSQL holds 2,704 bytes. The payload has them whole."""
+
+_USUAL_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+"""Needs no reading by Python: the linter has done it, and PostgreSQL does."""
 
 REASONS: Final = {
     "too_large": RefusalReason.TOO_LARGE,
@@ -31,8 +33,7 @@ REASONS: Final = {
 """Which findings are a reason of their own; any other error breaks the Spec."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A call that may be captured: its JSON without messageId, and the columns."""
 
     encoded: bytes
@@ -40,7 +41,8 @@ class Prepared:
     type: str
     name: str
     user_id: str
-    occurred_at: datetime | None
+    occurred_at: str
+    """In ISO-8601 with a zone; empty when it is a time that PostgreSQL may not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,16 @@ def prepare(call: Any) -> Prepared | Rejected:
         return _rejected(call, _errors(lint(call)))
     completed = complete(call)
     try:
-        encoded = encode({name: value for name, value in completed.items() if name != "messageId"})
+        encoded = encode(_without_message_id(completed))
     except NotJsonError as error:
         return _rejected(call, _errors(lint(completed)) or [_not_json(error)])
-    size = len(encoded) + MESSAGE_ID_BYTES
-    errors = _errors(lint(completed, size=size, category=settings.INTEGRATION_CATEGORY or None))
+    errors = find_errors(completed, encoded, size=len(encoded) + MESSAGE_ID_BYTES)
     return _rejected(call, errors) if errors else _read(completed, encoded)
+
+
+def _without_message_id(call: Call) -> Call:
+    """Each source's events get one of their own."""
+    return {name: value for name, value in call.items() if name != "messageId"} if "messageId" in call else call
 
 
 def name_of(call: Call) -> str:
@@ -81,17 +87,22 @@ def _read(call: Call, encoded: bytes) -> Prepared:
         type=call["type"],
         name=name_of(call),
         user_id=person_of(call),
-        occurred_at=_moment(call["timestamp"]),
+        occurred_at=_moment(call["timestamp"] or ""),
     )
 
 
-def _moment(timestamp: Any) -> datetime | None:
-    """None for what Python's calendar does not have, like a leap second: the column then gets the time of capture."""
+def _moment(timestamp: str) -> str:
+    """In a form that PostgreSQL reads, too.
+
+    Empty for what Python's calendar does not have, like a leap second: the column then gets the time of capture.
+    """
+    if _USUAL_TIME.fullmatch(timestamp):
+        return timestamp
     try:
-        moment = timestamp if isinstance(timestamp, datetime) else datetime.fromisoformat(timestamp)
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        return None
+        moment = datetime.fromisoformat(timestamp)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _errors(findings: list[Finding]) -> list[Finding]:

@@ -4,7 +4,9 @@ from typing import Any
 
 from integrations.spec.findings import Finding, Severity
 from integrations.spec.json_types import named
+from integrations.spec.limits import MAX_EVENT_BYTES
 from integrations.spec.rules import identity, money, naming, placement, spec_types, structure, values
+from integrations.spec.sound import is_sound
 
 MAX_WARNINGS = 50
 """Warnings given for one call. Errors are few by their nature; names in another casing can be thousands."""
@@ -46,6 +48,16 @@ def lint(call: Any, *, size: int | None = None, category: str | None = None) -> 
         rule(call, found)
     naming.check_event_name(call, found, category)
     return _ordered(found) if found else found
+
+
+def find_errors(call: dict[Any, Any], encoded: bytes, *, size: int) -> list[Finding]:
+    """The errors that `lint` finds, much faster when there are none.
+
+    `encoded` is what orjson made of the call, with its messageId or without; `size` is the length with it.
+    """
+    if size <= MAX_EVENT_BYTES and is_sound(call, encoded):
+        return []
+    return [finding for finding in lint(call, size=size) if finding.severity is Severity.ERROR]
 
 
 def _ordered(found: list[Finding]) -> list[Finding]:

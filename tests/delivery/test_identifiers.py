@@ -1,4 +1,5 @@
 import base64
+import uuid
 
 from delivery import identifiers
 
@@ -7,6 +8,12 @@ KEY = {name: name + ":" + base64.urlsafe_b64encode(name.encode() * 16).decode() 
 
 def test_mint_never_repeats():
     assert identifiers.mint() != identifiers.mint()
+
+
+def test_mint_is_a_random_uuid_in_its_usual_form():
+    made = [identifiers.mint() for _ in range(64)]
+    assert [str(uuid.UUID(text)) for text in made] == made
+    assert {(uuid.UUID(text).version, uuid.UUID(text).variant) for text in made} == {(4, uuid.RFC_4122)}
 
 
 def test_derive_is_stable_for_a_source_and_apart_for_others():

@@ -95,11 +95,12 @@ def test_capture_takes_four_queries(source, tenant, call, sources):
     assert len(queries) == 4
 
 
-def test_capture_many_takes_four_queries(source, call):
-    with CaptureQueriesContext(connection) as queries:
-        captured = capture_many(source.tenant_id, [call] * 500)
-    assert len(queries) == 4
-    assert len(set(captured.event_ids)) == 500
+@pytest.mark.parametrize(("calls", "queries"), [(400, 4), (401, 5), (2_000, 8), (2_001, 12)])
+def test_capture_many_takes_a_statement_for_400_calls_and_a_savepoint_for_2000(source, call, calls, queries):
+    with CaptureQueriesContext(connection) as made:
+        captured = capture_many(source.tenant_id, [call] * calls)
+    assert len(made) == queries
+    assert len(set(captured.event_ids)) == calls
 
 
 def test_capture_many_keeps_the_order_across_statements(source):
@@ -162,6 +163,52 @@ def test_capture_stores_what_columns_cannot_hold_as_it_is(source, call):
     assert event.user_id == "ü" * 500
 
 
+ODD_TEXTS = [
+    "a,b",
+    '"quoted"',
+    "back\\slash",
+    "NULL",
+    "{}",
+    "tab\tline\nfeed\rend",
+    "unit\x1erecord\x1fend",
+    "日本 🎉",
+    "'",
+]
+
+
+def test_capture_stores_odd_names_and_ids_as_they_are(source):
+    calls = [track(event=text, user_id=text, properties={"odd": text}) for text in ODD_TEXTS]
+    calls.append({"type": "identify", "userId": "u-1"})
+    capture_many(source.tenant_id, calls)
+    rows = list(Event.objects.order_by("pk").values_list("name", "user_id", "payload", "bytes"))
+    assert [row[:2] for row in rows] == [*((text, text) for text in ODD_TEXTS), ("", "u-1")]
+    assert [orjson.loads(row[2])["properties"]["odd"] for row in rows[:-1]] == ODD_TEXTS
+    assert [row[3] for row in rows] == [len(row[2].encode()) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "occurred_at"),
+    [
+        ("2026-01-31T09:30:00.123Z", "2026-01-31T09:30:00.123000+00:00"),
+        ("2026-W05-6T09:30:00.123Z", "2026-01-31T09:30:00.123000+00:00"),
+        ("2026-01-31", "2026-01-31T00:00:00+00:00"),
+        ("2026-01-31 09:30+01:00", "2026-01-31T08:30:00+00:00"),
+        ("0001-01-01T00:00:00.000Z", "0001-01-01T00:00:00+00:00"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999+00:00"),
+    ],
+)
+def test_capture_stores_when_it_was_by_the_call(source, call, timestamp, occurred_at):
+    capture(source.tenant_id, {**call, "timestamp": timestamp})
+    assert Event.objects.get().occurred_at.isoformat() == occurred_at
+
+
+@pytest.mark.parametrize("timestamp", ["0001-01-01T00:00:00+01:00", None])
+def test_capture_takes_its_own_time_for_one_that_no_calendar_has(source, call, timestamp):
+    capture(source.tenant_id, {**call, "timestamp": timestamp})
+    event = Event.objects.get()
+    assert event.occurred_at == event.captured_at
+
+
 def test_capture_many_captures_the_neighbours_of_a_refused_call(source, call):
     captured = capture_many(source.tenant_id, [call, {**call, "userId": None}, call])
     assert (len(captured.event_ids), len(captured.refused)) == (2, 1)
@@ -212,6 +259,19 @@ def test_capture_survives_an_error_of_the_database(source, call, caplog):
     assert (Event.objects.count(), Pending.objects.count()) == (0, 0)
     assert "Capturing failed: CheckViolation" in caplog.text or "Capturing failed: IntegrityError" in caplog.text
     assert "u-1" not in "".join(record.getMessage() for record in caplog.records if record.name != "django.db.backends")
+
+
+def test_capture_many_refuses_2000_calls_together_when_the_database_takes_one_of_them_not(source, call):
+    """The statements before it had gone through: they are rolled back, and the calls after them go on."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE delivery_event ADD CONSTRAINT never CHECK (name <> 'Never')")
+    with transaction.atomic():
+        Tenant.objects.create(name="Written by the caller", slug="written")
+        calls = [call] * 1_000 + [{**call, "event": "Never"}] + [call] * 1_500
+        captured = capture_many(source.tenant_id, calls)
+    assert (len(captured.event_ids), len(captured.refused)) == (501, 2_000)
+    assert (Event.objects.count(), Pending.objects.count(), Refusal.objects.count()) == (501, 501, 2_000)
+    assert Tenant.objects.filter(slug="written").exists()
 
 
 def test_capture_survives_even_when_no_refusal_can_be_stored(source, call):

@@ -67,11 +67,11 @@ def check_size(size: int | None, found: list[Finding]) -> None:
 def check_values(call: dict[Any, Any], found: list[Finding]) -> None:
     """Look at every value, without recursion: depth is a finding and not a crash."""
     # Nearly every call has nothing of all this, and is told apart without the bookkeeping that a finding needs.
-    if not _is_sendable(call):
+    if not is_sendable(call):
         _find_unsendable(call, found)
 
 
-def _is_sendable(call: dict[Any, Any]) -> bool:
+def is_sendable(call: dict[Any, Any]) -> bool:
     """Whether all is in order, level by level. May say no to a call that has nothing wrong, never yes to another."""
     texts: list[Any] = []
     level: list[Any] = [call]
