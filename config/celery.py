@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init
+from celery.signals import celeryd_init, task_prerun
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -19,3 +19,11 @@ def check_mappings(**_kwargs: Any) -> None:
     from integrations.checks import stop_on_broken_mappings
 
     stop_on_broken_mappings()
+
+
+@task_prerun.connect
+def check_connections(**_kwargs: Any) -> None:
+    """A new connection for each task would cost a turn of a small lane more than all it does."""
+    from django.db import close_old_connections
+
+    close_old_connections()

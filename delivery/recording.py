@@ -67,15 +67,18 @@ def record(sent: Sent, answer: Answer, *, echo: bool = False) -> bool:
 
 
 def accept(accepted: Sequence[tuple[Sent, Answer]]) -> None:
-    """Record 200s, of any number of lanes, in one transaction."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(LOCK_SOURCES, [[sent.credentials.source_id for sent, _ in accepted]])
+    """Record 200s, of any number of lanes, in one transaction: that of a message with several statements."""
+    sources, versions, batches = _columns(
+        (s.credentials.source_id, s.credentials.version, s.batch.pk) for s, _ in accepted
+    )
+    attempts, codes, texts = _columns((s.attempt_id, a.status_code, a.text) for s, a in accepted)
+    values = {
+        "sources": sources, "versions": versions, "batches": batches,
+        "attempts": attempts, "codes": codes, "texts": texts,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(ACCEPT, values)
         there = {source_id for (source_id,) in cursor.fetchall()}
-        found = [(sent, answer) for sent, answer in accepted if sent.credentials.source_id in there]
-        if found:
-            cursor.execute(ACCEPT_LANES, _columns((s.credentials.source_id, s.credentials.version) for s, _ in found))
-            cursor.execute(ACCEPT_BATCHES, [[sent.batch.pk for sent, _ in found]])
-            cursor.execute(COMPLETE, _columns((s.attempt_id, a.status_code, a.text) for s, a in found))
     for sent, answer in accepted:
         _tell(sent, answer, there=sent.credentials.source_id in there)
 
@@ -102,36 +105,35 @@ def _complete(sent: Sent, answer: Answer) -> None:
     )
 
 
-LOCK_SOURCES: Final = "SELECT id FROM integrations_source WHERE id = ANY(%s) ORDER BY id FOR SHARE"
+ACCEPT: Final = """
+SELECT id FROM integrations_source WHERE id = ANY(%(sources)s) ORDER BY id FOR SHARE;
 
-ACCEPT_LANES: Final = """
 WITH accepted AS (
-    SELECT source_id, max(version) AS version FROM unnest(%s::bigint[], %s::int[]) AS t (source_id, version) GROUP BY 1
+    SELECT source_id, max(version) AS version FROM unnest(%(sources)s::bigint[], %(versions)s::int[])
+        AS t (source_id, version) GROUP BY 1
 ), locked AS MATERIALIZED (
     SELECT source_id, version FROM delivery_lane JOIN accepted USING (source_id)
     ORDER BY source_id FOR NO KEY UPDATE OF delivery_lane
 )
 UPDATE delivery_lane AS lane SET failures = 0, lone_rejections = 0, last_accepted_at = clock_timestamp(),
     accepted_version = greatest(accepted_version, version)
-FROM locked WHERE lane.source_id = locked.source_id
-"""
-# The hold is not touched: it may be newer than the request.
+FROM locked WHERE lane.source_id = locked.source_id;
 
-ACCEPT_BATCHES: Final = """
 WITH RECURSIVE family AS (
-    SELECT id FROM delivery_batch WHERE id = ANY(%s)
+    SELECT id FROM delivery_batch WHERE id = ANY(%(batches)s)
     UNION ALL SELECT half.id FROM delivery_batch AS half JOIN family ON half.parent_id = family.id
 )
 UPDATE delivery_batch SET state = 'accepted', reason = '', closed_at = clock_timestamp()
-WHERE id IN (SELECT id FROM family) AND state IN ('open', 'set_aside', 'quarantined')
-"""
-# The halves too: a 200 that comes after the batch was split speaks for all of its events.
+WHERE id IN (SELECT id FROM family) AND state IN ('open', 'set_aside', 'quarantined');
 
-COMPLETE: Final = """
 UPDATE delivery_attempt SET finished_at = clock_timestamp(), outcome = 'accepted', ambiguous = false,
     status_code = t.status_code, answer = t.answer
-FROM unnest(%s::bigint[], %s::int[], %s::text[]) AS t (id, status_code, answer) WHERE delivery_attempt.id = t.id
+FROM unnest(%(attempts)s::bigint[], %(codes)s::int[], %(texts)s::text[]) AS t (id, status_code, answer)
+WHERE delivery_attempt.id = t.id
 """
+# PostgreSQL runs what comes in one message as one transaction. The hold is not touched: it may be newer than the
+# request. The halves are accepted too: a 200 that comes after the batch was split speaks for all of its events. A
+# source that was deleted took its lane, batches and attempts along.
 
 
 def _refuse(sent: Sent, answer: Answer, *, echo: bool) -> bool:

@@ -34,8 +34,8 @@ _alone: Final = threading.Lock()
 class Run:
     """`width` is how many requests may be in flight: one until the lane's last request is known to have succeeded.
 
-    `going`: more may be begun. `failed`: a request of this run did. `pause_ends`, on the monotonic clock: its own
-    permits reach so far ahead. `permit`: for its next request.
+    `clear`: the lane's open batches are those in flight. `going`: more may be begun. `failed`: a request of this run
+    did. `pause_ends`, on the monotonic clock: its own permits reach so far ahead. `permit`: for its next request.
     """
 
     lease: Lease
@@ -43,6 +43,7 @@ class Run:
     parcel: Parcel | None = None
     flights: "dict[Future[Answer], Sent]" = field(default_factory=dict)
     width: int = 1
+    clear: bool = False
     going: bool = True
     failed: bool = False
     begun: int = 0
@@ -54,6 +55,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.width = OPEN_BATCHES if self.lease.proven and not self.lease.failing else 1
+        self.clear = self.lease.clear
 
     def may_begin(self, now: float) -> bool:
         return self.going and len(self.flights) < self.width and now >= self.pause_ends
@@ -94,7 +96,7 @@ class Run:
         going = sending.recorded(partial(record, sent, future.result(), echo=self.failed))
         self.landed(going=going)
         # Another key, or the halves of a batch: what the run knows of its source is old.
-        self.credentials, self.going = None, going and not self.failed
+        self.credentials, self.clear, self.going = None, False, going and not self.failed
 
     def landed(self, *, going: bool) -> None:
         """An answer is recorded."""
@@ -110,7 +112,7 @@ class Run:
     def _next(self, credentials: SendingCredentials) -> Parcel | None:
         if self.parcel is None:
             in_flight = [sent.batch.pk for sent in self.flights.values()]
-            self.parcel = next_parcel(self.lease, credentials.region, in_flight)
+            self.parcel = next_parcel(self.lease, credentials.region, in_flight, clear=self.clear)
         return self.parcel
 
     def _isolate(self) -> bool:

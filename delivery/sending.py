@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection
 
 from delivery import client, clock
 from delivery.batching import Parcel
@@ -43,21 +43,20 @@ def _request(sent: Sent, payloads: list[str], permit: Permit, url: str) -> Answe
     return client.post_batch(url, sent.credentials.write_key, content, number=sent.number)
 
 
-CHECK_SOURCE: Final = """
-SELECT 1 FROM integrations_source WHERE id = %s AND state = 'connected' AND version = %s FOR SHARE
-"""
-
-CHECK_LANE: Final = """
-UPDATE delivery_lane SET leased_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-WHERE source_id = %(source)s AND lease_token = %(token)s AND leased_until > clock_timestamp() AND hold = ''
-    AND (not_before IS NULL OR not_before <= clock_timestamp())
-    AND NOT EXISTS (SELECT 1 FROM delivery_ratehold WHERE key_id = %(key)s AND until > clock_timestamp())
-"""
-
 BEGIN: Final = """
-WITH claimed AS (
+WITH source AS MATERIALIZED (
+    SELECT id FROM integrations_source
+    WHERE id = %(source)s AND state = 'connected' AND version = %(version)s FOR SHARE
+), lane AS (
+    UPDATE delivery_lane SET leased_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+    FROM source WHERE source_id = source.id AND lease_token = %(token)s AND leased_until > clock_timestamp()
+        AND hold = '' AND (not_before IS NULL OR not_before <= clock_timestamp())
+        AND NOT EXISTS (SELECT 1 FROM delivery_ratehold WHERE key_id = %(key)s AND until > clock_timestamp())
+    RETURNING source_id
+), claimed AS (
     UPDATE delivery_batch SET attempts_made = attempts_made + 1, crashes = crashes + %(suspected)s::int
-    WHERE id = %(batch)s AND state = 'open' AND attempts_made = %(made)s RETURNING id, source_id, attempts_made
+    FROM lane WHERE id = %(batch)s AND state = 'open' AND attempts_made = %(made)s
+    RETURNING id, delivery_batch.source_id, attempts_made
 )
 INSERT INTO delivery_attempt (
     batch_id, source_id, number, region, source_version, lease_token, started_at, outcome, ambiguous, answer
@@ -65,6 +64,17 @@ INSERT INTO delivery_attempt (
 SELECT id, source_id, attempts_made, %(region)s, %(version)s, %(token)s, clock_timestamp(), 'unknown', true, ''
 FROM claimed RETURNING id, started_at
 """
+# One statement for one round trip and one commit. The rows are locked in the order that delivery/lanes.py tells.
+
+
+WAIT_FOR_KEY: Final = """
+UPDATE delivery_lane SET not_before = greatest(not_before, hold.until)
+FROM delivery_ratehold AS hold, (
+    SELECT id FROM integrations_source WHERE id = %(source)s AND version = %(version)s FOR SHARE
+) AS source
+WHERE source_id = source.id AND lease_token = %(token)s AND hold.key_id = %(key)s AND hold.until > clock_timestamp()
+"""
+# If Segment has asked for a pause of this key, the lane sleeps through it.
 
 
 def begin(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> Sent | None:
@@ -78,31 +88,15 @@ def begin(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> Sent
         "batch": parcel.batch.pk, "made": parcel.batch.attempts_made, "suspected": parcel.suspected,
         "region": credentials.region.value, "version": credentials.version,
     }  # fmt: skip
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(CHECK_SOURCE, [lease.source_id, credentials.version])
-        if cursor.fetchone() is None:
-            return None
-        cursor.execute(CHECK_LANE, values)
-        if cursor.rowcount == 0:
-            _wait_for_key(cursor, values)
-            return None
+    with connection.cursor() as cursor:
         cursor.execute(BEGIN, values)
         row = cursor.fetchone()
-    if row is None:
-        return None
+        if row is None:
+            cursor.execute(WAIT_FOR_KEY, values)
+            return None
     clock.learn(row[1])
     parcel.batch.attempts_made += 1
     return Sent(row[0], parcel.batch, credentials)
-
-
-def _wait_for_key(cursor: Any, values: dict[str, Any]) -> None:
-    """If Segment has asked for a pause of this key, let the lane sleep through it."""
-    cursor.execute(
-        "UPDATE delivery_lane SET not_before = greatest(not_before, hold.until) FROM delivery_ratehold AS hold"
-        " WHERE source_id = %(source)s AND lease_token = %(token)s AND hold.key_id = %(key)s"
-        " AND hold.until > clock_timestamp()",
-        values,
-    )
 
 
 def recorded(record: Callable[[], T]) -> T:
