@@ -1,8 +1,9 @@
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from delivery.review_views import staff_review
+from integrations.inbound.views import inbound
 
 urlpatterns = [
     path("", include("tenants.urls")),
@@ -10,8 +11,11 @@ urlpatterns = [
     path("t/<slug:tenant_slug>/integrations/segment/", include("delivery.urls")),
     path("t/<slug:tenant_slug>/campaigns/", include("examples.campaigns.urls")),
     path("email/", include("examples.campaigns.public_urls")),
+    *([path("webhooks/email/", include("integrations.email_webhook_urls"))] if settings.ANYMAIL else []),
     path("", include("delivery.probe_urls")),
     path("v1/", include("delivery.ingest.urls")),
+    # With a slash at its end or without: a redirect would lose the body.
+    re_path(r"^segment/inbound/?$", inbound, name="inbound"),
     *([path("mailbox/", include("examples.campaigns.mailbox_urls"))] if settings.DEMO else []),
     path("admin/review/", staff_review, name="staff_review"),
     path("admin/", admin.site.urls),

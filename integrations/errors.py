@@ -12,3 +12,15 @@ class SourceStateError(ValueError):
 
 class SourceNameError(ValueError):
     """The tenant has another source of this name; the message says so."""
+
+
+class RequestError(ValueError):
+    """A request from a program cannot be taken: `status` is for that program, the message for who wrote it."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class MessageError(RequestError):
+    """One of the messages of a request cannot be taken; the others may."""

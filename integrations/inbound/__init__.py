@@ -1,0 +1,1 @@
+"""What a tenant's Segment workspace sends us: who their people are. docs/inbound.md is the manual."""
