@@ -104,6 +104,7 @@ CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BEAT_SCHEDULE = {
     # No expiry: it would be judged by the clock of another machine. Sweeps that piled up are one (delivery/tasks.py).
     "sweep": {"task": "delivery.tasks.sweep", "schedule": 1.0, "options": {"queue": "sweep"}},
+    "partitions": {"task": "delivery.tasks.keep_partitions_ahead", "schedule": 60.0, "options": {"queue": "sweep"}},
 }
 
 globals().update(environment.email(demo=DEMO))
@@ -222,6 +223,20 @@ SEGMENT_URLS = {
 }
 # How many worker processes there are: each one's share of Segment's request rate while Redis does not answer.
 WORKER_PROCESSES = environment.number("WORKER_PROCESSES", default=4, at_least=1, at_most=49)
+# How the log is kept: docs/retention.md.
+EVENT_PARTITION_IDS = environment.number(
+    "EVENT_PARTITION_IDS", default=5_000_000, at_least=10_000, at_most=1_000_000_000
+)
+EVENT_RETENTION_DAYS = environment.number("EVENT_RETENTION_DAYS", default=30, at_least=2, at_most=3_650)
+BATCH_RETENTION_DAYS = environment.number(
+    "BATCH_RETENTION_DAYS", default=max(90, EVENT_RETENTION_DAYS), at_least=EVENT_RETENTION_DAYS, at_most=3_650
+)
+REFUSAL_RETENTION_DAYS = environment.number("REFUSAL_RETENTION_DAYS", default=30, at_least=1, at_most=3_650)
+MESSAGE_KEY_HOURS = environment.number("MESSAGE_KEY_HOURS", default=72, at_least=24, at_most=8_760)
+# Between the two warnings of a tenant, and between the second and the end: all three fit into the retention.
+RETENTION_WARNING_DAYS = environment.number(
+    "RETENTION_WARNING_DAYS", default=min(3, EVENT_RETENTION_DAYS // 2), at_least=1, at_most=EVENT_RETENTION_DAYS // 2
+)
 METRICS_TOKEN = environment.matching(
     "METRICS_TOKEN", environment.TOKEN, "16 characters or more, without spaces", default=""
 )

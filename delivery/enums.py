@@ -16,6 +16,10 @@ class BatchState(models.TextChoices):
     REPLAYED = "replayed", "Replayed"
 
 
+GIVEN_UP = (BatchState.SET_ASIDE, BatchState.QUARANTINED)
+"""Not sent again by itself, and not done with: somebody may replay it, until its retention is over."""
+
+
 class Outcome(models.TextChoices):
     """What came of one request. An attempt without a recorded end stays `UNKNOWN`: it may have reached Segment."""
 

@@ -9,7 +9,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
-from delivery.enums import BatchState, Hold, Outcome, RefusalReason
+from delivery.enums import GIVEN_UP, BatchState, Hold, Outcome, RefusalReason
 from integrations.enums import Region
 from integrations.models import Source
 from tenants.models import Tenant
@@ -50,6 +50,18 @@ class Event(models.Model):
         return f"{self.type} {self.name}".strip()
 
 
+class EventPartition(models.Model):
+    """A range of event ids that is a table of its own, to be dropped as one when it is old (delivery/partitions.py)."""
+
+    first_id = models.BigIntegerField(primary_key=True)
+    end_id = models.BigIntegerField(help_text="The first id that is not in it.")
+    opened_at = models.DateTimeField(null=True, help_text="An id of it had been drawn by then.")
+    passed_at = models.DateTimeField(null=True, help_text="No id of it was left by then: nothing was captured later.")
+
+    def __str__(self) -> str:
+        return f"events {self.first_id} to {self.end_id - 1}"
+
+
 class Pending(models.Model):
     """An event that waits to be put in a batch. Narrow, because every event costs one insert and one delete of it."""
 
@@ -77,6 +89,12 @@ class MessageKey(models.Model):
     captured_at = models.DateTimeField()
 
     objects = ScopedManager("source__tenant")
+
+    class Meta:
+        indexes = [
+            # Those past their retention. Not BRIN: its ranges never narrow again when their space is used anew.
+            models.Index(fields=["captured_at"], name="messagekey_captured_at"),
+        ]
 
     def __str__(self) -> str:
         return str(self.message_id)
@@ -149,6 +167,8 @@ class Batch(models.Model):
             GinIndex(fields=["event_ids"], name="batch_event_ids"),
             # A lane's open batches, oldest first.
             models.Index(fields=["source", "id"], name="batch_open", condition=Q(state="open")),
+            # What a source owes besides, for retention.
+            models.Index(fields=["source", "id"], name="batch_given_up", condition=Q(state__in=GIVEN_UP)),
             # The batches of a replay.
             models.Index(fields=["replay"], name="batch_replay", condition=Q(replay__isnull=False)),
         ]
@@ -252,3 +272,34 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name or self.type or 'call'}: {self.get_reason_display()}"
+
+
+class RetentionWarning(models.Model):
+    """Tells a tenant that events of a source, neither accepted nor discarded, come to the end of their retention.
+
+    The second one comes some days after the first; some days after the second the events expire.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+")
+    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    before_id = models.BigIntegerField(help_text="It is about events with smaller ids.")
+    number = models.PositiveSmallIntegerField(help_text="1 or 2.")
+    waiting = models.PositiveIntegerField(help_text="Events that were never sent, or are to be sent again.")
+    set_aside = models.PositiveIntegerField(help_text="Events.")
+    quarantined = models.PositiveIntegerField(help_text="Events.")
+    oldest_at = models.DateTimeField(null=True, help_text="When the oldest of them was captured.")
+    expires_at = models.DateTimeField(help_text="They do not expire before.")
+    warned_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True, help_text="None of them is owed any more.")
+
+    objects = ScopedManager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["source", "before_id", "number"], name="retention_warning_once"),
+            models.CheckConstraint(condition=Q(number__in=[1, 2]), name="retention_warning_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"warning {self.number} of {self.waiting + self.set_aside + self.quarantined} events"

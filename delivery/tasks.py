@@ -5,6 +5,7 @@ from typing import Any
 from celery import Task, shared_task
 from redis import Redis
 
+from delivery import partitions
 from delivery import sweep as sweeping
 from delivery.errors import RedisUnavailableError
 from delivery.redis_link import ask
@@ -25,6 +26,11 @@ def turn(self: "Task[Any, Any]", source_ids: list[int]) -> None:
 def sweep() -> None:
     if _is_time():
         sweeping.sweep()
+
+
+@shared_task(name="delivery.tasks.keep_partitions_ahead")
+def keep_partitions_ahead() -> None:
+    partitions.keep_ahead()
 
 
 def _is_time() -> bool:
