@@ -4,3 +4,11 @@ class ScopeError(RuntimeError):
 
 class TenantError(ValueError):
     """A tenant or a membership cannot be made as asked; the message is a sentence for whoever asked."""
+
+
+class MemberError(TenantError):
+    """A change of who belongs to a tenant that must not be; the message says why and what to do."""
+
+
+class InvitationError(TenantError):
+    """An invitation that cannot be sent or accepted; the message says why and what to do."""

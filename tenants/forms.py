@@ -1,5 +1,8 @@
 from django import forms
 
+from tenants.enums import Role
+from tenants.models import Membership
+
 
 class TenantNameForm(forms.Form):
     """The name people read; the services judge it, and the views carry their sentence back into the form."""
@@ -7,3 +10,23 @@ class TenantNameForm(forms.Form):
     name = forms.CharField(
         label="Company name", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "organization"})
     )
+
+
+def role_field(giver: Membership) -> forms.TypedChoiceField:
+    """The roles that this member may give: none above their own."""
+    roles = [(role.value, role.label) for role in reversed(Role) if Role(giver.role).includes(role)]
+    return forms.TypedChoiceField(label="Role", choices=roles, coerce=Role, initial=Role.VIEWER)
+
+
+class InvitationForm(forms.Form):
+    email = forms.EmailField(label="Email address", widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+
+    def __init__(self, *args: object, giver: Membership, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed through as they are
+        self.fields["role"] = role_field(giver)
+
+
+class RoleForm(forms.Form):
+    def __init__(self, *args: object, giver: Membership, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed through as they are
+        self.fields["role"] = role_field(giver)

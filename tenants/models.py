@@ -78,6 +78,14 @@ class Membership(models.Model):
         """For templates: whether to offer what needs the role admin."""
         return Role(self.role).includes(Role.ADMIN)
 
+    @property
+    def is_owner(self) -> bool:
+        return self.role == Role.OWNER
+
+    def may_change(self, other: "Membership") -> bool:
+        """Whether this member may change the other's role, or remove them: an admin not an owner's."""
+        return self.can_administer and Role(self.role).includes(Role(other.role))
+
 
 class Invitation(models.Model):
     """A place in a tenant that waits for the person behind an email address.
@@ -91,6 +99,8 @@ class Invitation(models.Model):
     digest = models.BinaryField(max_length=32, unique=True)
     invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(default=timezone.now)
+    sends = models.PositiveSmallIntegerField(default=1)
     expires_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
@@ -106,6 +116,11 @@ class Invitation(models.Model):
             ),
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="invitation_email_lower"),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="invitation_role_known"),
+        ]
+        indexes = [
+            # How many mails an address, and a tenant, were sent of late (tenants/invitations.py).
+            models.Index(fields=["email", "sent_at"], name="invitation_to"),
+            models.Index(fields=["tenant", "sent_at"], name="invitation_of"),
         ]
 
     def __str__(self) -> str:

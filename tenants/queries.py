@@ -1,18 +1,41 @@
-from django.db.models import Case, IntegerField, QuerySet, Value, When
+from typing import Final, TypeVar
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Case, IntegerField, Model, QuerySet, Value, When
+from django.http import HttpRequest
 
 from tenants.enums import Role
-from tenants.models import Membership, Tenant, User
+from tenants.models import AuditEntry, Membership, Tenant, User
+
+ROWS_PER_PAGE: Final = 50
+
+Row = TypeVar("Row", bound=Model)
 
 
 def tenants_of(user: User) -> QuerySet[Tenant]:
     return Tenant.objects.filter(memberships__user=user).order_by("name", "slug")
 
 
-def members_of(tenant: Tenant) -> QuerySet[Membership]:
-    """The members with their users, owners first, then admins, then viewers."""
+def members_of(tenant: Tenant, search: str = "") -> QuerySet[Membership]:
+    """The members with their users, owners first, then admins, then viewers; those whose address has `search` in it."""
     ranks = [When(role=role, then=Value(rank)) for rank, role in enumerate(Role)]
-    return (
-        Membership.objects.filter(tenant=tenant)
-        .select_related("user")
-        .order_by(Case(*ranks, output_field=IntegerField()), "user__email")
-    )
+    members = Membership.objects.filter(tenant=tenant)
+    if search:
+        members = members.filter(user__email__icontains=search)
+    return members.select_related("user").order_by(Case(*ranks, output_field=IntegerField()), "user__email")
+
+
+def audit_entries(person: str = "") -> QuerySet[AuditEntry]:
+    """Of the tenant in scope, newest first; those by somebody whose address has `person` in it."""
+    entries = AuditEntry.objects.order_by("-pk")
+    return entries.filter(by_label__icontains=person) if person else entries
+
+
+def searched(request: HttpRequest, name: str = "q") -> str:
+    """What the page's search field was sent with; PostgreSQL has no NUL in its text."""
+    return request.GET.get(name, "").strip().replace("\0", "")[:254]
+
+
+def page_of(rows: QuerySet[Row], request: HttpRequest) -> Page[Row]:
+    """The rows of the page that the address asks for; a number out of range gives the nearest."""
+    return Paginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))

@@ -7,6 +7,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
+from tenants.audit import note
 from tenants.enums import Role
 from tenants.errors import TenantError
 from tenants.models import Membership, Tenant, User
@@ -38,8 +39,8 @@ _SLUG_ROOM: Final = 8
 
 
 @transaction.atomic
-def create_tenant(name: str, owner: User, slug: str | None = None) -> Tenant:
-    """Make a tenant and its owner's membership.
+def create_tenant(name: str, owner: User, slug: str | None = None, *, by: User | None = None) -> Tenant:
+    """Make a tenant and its owner's membership; `by` is who asked for it on a page, None on the command line.
 
     Without a slug one is made from the name; a free one is found. Raises TenantError for an impossible name or slug,
     or a slug that is taken.
@@ -47,6 +48,7 @@ def create_tenant(name: str, owner: User, slug: str | None = None) -> Tenant:
     name = _clean_name(name)
     tenant = _create_with_slug(name, slug) if slug is not None else _create_with_free_slug(name)
     add_member(tenant, owner, Role.OWNER)
+    note(tenant.pk, by, "created the company", tenant.name, owner=owner.email)
     return tenant
 
 
@@ -58,10 +60,12 @@ def add_member(tenant: Tenant, user: User, role: Role) -> Membership:
     return membership
 
 
-def rename_tenant(tenant: Tenant, name: str) -> None:
+@transaction.atomic
+def rename_tenant(tenant: Tenant, name: str, *, by: User) -> None:
     """Change the name that people read; the slug stays, so that no link breaks."""
-    tenant.name = _clean_name(name)
+    before, tenant.name = tenant.name, _clean_name(name)
     tenant.save(update_fields=["name"])
+    note(tenant.pk, by, "renamed the company to", tenant.name, before=before)
 
 
 def find_or_create_user(email: str, password: str | None = None) -> tuple[User, bool]:

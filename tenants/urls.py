@@ -1,12 +1,22 @@
 from django.urls import path
 
-from tenants import views
+from tenants import audit_views, invitation_views, member_views, views
 
 app_name = "tenants"
 urlpatterns = [
     path("", views.home, name="home"),
     path("new/", views.create, name="create"),
+    path("invitation/", invitation_views.invitation, name="invitation"),
+    path("invitation/<str:token>/", invitation_views.invitation_link, name="invitation_link"),
     path("t/<slug:tenant_slug>/", views.overview, name="overview"),
-    path("t/<slug:tenant_slug>/members/", views.members, name="members"),
+    path("t/<slug:tenant_slug>/members/", member_views.members, name="members"),
+    path("t/<slug:tenant_slug>/members/leave/", member_views.leave, name="leave"),
+    path("t/<slug:tenant_slug>/members/<int:user_id>/", member_views.member, name="member"),
+    path("t/<slug:tenant_slug>/members/<int:user_id>/remove/", member_views.remove, name="remove"),
+    path("t/<slug:tenant_slug>/members/<int:user_id>/transfer/", member_views.transfer, name="transfer"),
+    path("t/<slug:tenant_slug>/invitations/", invitation_views.invitations, name="invitations"),
+    path("t/<slug:tenant_slug>/invitations/<int:invitation_id>/resend/", invitation_views.resend, name="resend"),
+    path("t/<slug:tenant_slug>/invitations/<int:invitation_id>/revoke/", invitation_views.revoke, name="revoke"),
+    path("t/<slug:tenant_slug>/history/", audit_views.audit, name="audit"),
     path("t/<slug:tenant_slug>/settings/", views.settings, name="settings"),
 ]

@@ -12,6 +12,9 @@ from tenants.models import User
 from tenants.queries import members_of, tenants_of
 from tenants.services import create_tenant, rename_tenant
 
+MEMBERS_SHOWN = 10
+"""On the overview; the page of members has them all."""
+
 
 @login_required
 @require_GET
@@ -35,7 +38,7 @@ def create(request: HttpRequest) -> HttpResponse:
     form = TenantNameForm(request.POST or None)
     if form.is_valid():
         try:
-            tenant = create_tenant(form.cleaned_data["name"], user)
+            tenant = create_tenant(form.cleaned_data["name"], user, by=user)
         except TenantError as error:
             form.add_error("name", str(error))
         else:
@@ -47,13 +50,8 @@ def create(request: HttpRequest) -> HttpResponse:
 @tenant_view()
 @require_GET
 def overview(request: TenantRequest) -> HttpResponseBase:
-    return render(request, "tenants/overview.html", {"members": members_of(request.tenant)})
-
-
-@tenant_view()
-@require_GET
-def members(request: TenantRequest) -> HttpResponseBase:
-    return render(request, "tenants/members.html", {"members": members_of(request.tenant)})
+    members = members_of(request.tenant)
+    return render(request, "tenants/overview.html", {"members": members[:MEMBERS_SHOWN], "count": members.count()})
 
 
 @tenant_view(Role.ADMIN)
@@ -62,7 +60,7 @@ def settings(request: TenantRequest) -> HttpResponseBase:
     form = TenantNameForm(request.POST or None, initial={"name": request.tenant.name})
     if form.is_valid():
         try:
-            rename_tenant(request.tenant, form.cleaned_data["name"])
+            rename_tenant(request.tenant, form.cleaned_data["name"], by=request.user)
         except TenantError as error:
             form.add_error("name", str(error))
         else:

@@ -1,6 +1,7 @@
 """The cast of most tests: a tenant with an owner, an admin and a viewer, and a stranger who must see nothing of it."""
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.test import Client
 
 from integrations.enums import Region
@@ -20,8 +21,15 @@ def quick_passwords(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+def make_user(email: str) -> User:
+    """Somebody who has confirmed the address, and so can log in."""
+    user = User.objects.create_user(email, PASSWORD)
+    EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    return user
+
+
 def make_member(tenant: Tenant, role: Role) -> User:
-    user = User.objects.create_user(f"{role}@{tenant.slug}.test", PASSWORD)
+    user = make_user(f"{role}@{tenant.slug}.test")
     Membership.objects.create(tenant=tenant, user=user, role=role)
     return user
 

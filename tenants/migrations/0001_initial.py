@@ -180,6 +180,8 @@ class Migration(migrations.Migration):
                 ),
                 ("digest", models.BinaryField(max_length=32, unique=True)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("sent_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("sends", models.PositiveSmallIntegerField(default=1)),
                 ("expires_at", models.DateTimeField()),
                 ("accepted_at", models.DateTimeField(null=True)),
                 ("revoked_at", models.DateTimeField(null=True)),
@@ -200,6 +202,10 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "indexes": [
+                    models.Index(fields=["email", "sent_at"], name="invitation_to"),
+                    models.Index(fields=["tenant", "sent_at"], name="invitation_of"),
+                ],
                 "constraints": [
                     models.UniqueConstraint(
                         condition=models.Q(("accepted_at", None), ("revoked_at", None)),

@@ -89,8 +89,8 @@ def test_add_member_adds_once(tenant, ann):
     assert [m.role for m in ann.memberships.all()] == [Role.VIEWER]
 
 
-def test_rename_tenant_keeps_the_slug(tenant):
-    rename_tenant(tenant, " Acme  GmbH ")
+def test_rename_tenant_keeps_the_slug(tenant, owner):
+    rename_tenant(tenant, " Acme  GmbH ", by=owner)
     tenant.refresh_from_db()
     assert (tenant.name, tenant.slug) == ("Acme GmbH", "acme")
 

@@ -10,6 +10,11 @@ from tests.conftest import logged_in, make_member
 OVERVIEW = "/t/acme/"
 
 
+def add_members(tenant, number):
+    users = User.objects.bulk_create(User(email=f"m{n:05}@acme.test") for n in range(number))
+    Membership.objects.bulk_create(Membership(tenant=tenant, user=user, role=Role.VIEWER) for user in users)
+
+
 @pytest.fixture
 def newcomer(db):
     return User.objects.create_user("new@acme.test")
@@ -83,10 +88,17 @@ def test_overview_escapes_a_name(viewer_client, tenant):
 def test_overview_takes_as_many_queries_for_more_members(owner_client, tenant, django_assert_num_queries, members):
     for role in (Role.ADMIN, Role.VIEWER)[: members - 1]:
         make_member(tenant, role)
-    # Session, user, membership with tenant, members with users, tenants to switch to.
-    with django_assert_num_queries(5):
+    # Session, user, membership with tenant, members with users and their count, tenants to switch to.
+    with django_assert_num_queries(6):
         page = owner_client.get(OVERVIEW).content.decode()
     assert page.count("@acme.test</td>") + page.count("@acme.test <span") == members
+
+
+def test_overview_shows_ten_members_and_leads_to_the_others(owner_client, tenant):
+    add_members(tenant, 10)
+    page = owner_client.get(OVERVIEW).content.decode()
+    assert page.count("@acme.test</td>") + page.count("@acme.test <span") == 10
+    assert '<a href="/t/acme/members/">All 11 members</a>' in page
 
 
 def test_members_are_listed_by_rank(viewer_client, owner, admin):

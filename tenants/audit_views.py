@@ -1,0 +1,14 @@
+from django.http import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from tenants.access import TenantRequest, tenant_view
+from tenants.enums import Role
+from tenants.queries import audit_entries, page_of, searched
+
+
+@tenant_view(Role.ADMIN)
+@require_GET
+def audit(request: TenantRequest) -> HttpResponseBase:
+    person = searched(request, "person")
+    return render(request, "tenants/audit.html", {"page": page_of(audit_entries(person), request), "person": person})

@@ -1,0 +1,128 @@
+"""Inviting people, and the page on which somebody who was invited accepts."""
+
+from allauth.account.adapter import get_adapter
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from tenants.access import TenantRequest, tenant_view
+from tenants.enums import Role
+from tenants.errors import InvitationError
+from tenants.forms import InvitationForm
+from tenants.invitations import (
+    accept_invitation,
+    find_invitation,
+    invite,
+    is_confirmed,
+    obstacle,
+    open_invitations,
+    revoke_invitation,
+    send_again,
+)
+from tenants.models import Invitation, User
+from tenants.queries import page_of
+
+SESSION_KEY = "invitation_token"
+
+NOT_SENT = "The invitation stands, but the mail server did not take the mail. Send it again in a few minutes."
+
+
+@tenant_view(Role.ADMIN)
+@require_http_methods(["GET", "POST"])
+def invitations(request: TenantRequest) -> HttpResponseBase:
+    form = InvitationForm(request.POST or None, giver=request.membership)
+    if form.is_valid() and _invite(request, form):
+        return redirect("tenants:invitations", request.tenant.slug)
+    rows = open_invitations().select_related("invited_by").order_by("-sent_at", "-pk")
+    return render(request, "tenants/invitations.html", {"form": form, "page": page_of(rows, request)})
+
+
+def _invite(request: TenantRequest, form: InvitationForm) -> bool:
+    """Whether there is an invitation now; if there is none, the form says why."""
+    email = form.cleaned_data["email"]
+    try:
+        invite(request.tenant, email, form.cleaned_data["role"], by=request.user)
+    except InvitationError as error:
+        form.add_error("email", str(error))
+        return False
+    except OSError:
+        messages.warning(request, NOT_SENT)
+    else:
+        messages.success(request, f"{email} is invited: the mail is on its way.")
+    return True
+
+
+@tenant_view(Role.ADMIN)
+@require_POST
+def resend(request: TenantRequest, invitation_id: int) -> HttpResponseBase:
+    invitation = _open(invitation_id)
+    try:
+        send_again(invitation, by=request.user)
+    except InvitationError as error:
+        messages.error(request, str(error))
+    except OSError:
+        messages.warning(request, NOT_SENT)
+    else:
+        messages.success(request, f"A new link is on its way to {invitation.email}; the old one is worthless now.")
+    return redirect("tenants:invitations", request.tenant.slug)
+
+
+@tenant_view(Role.ADMIN)
+@require_http_methods(["GET", "POST"])
+def revoke(request: TenantRequest, invitation_id: int) -> HttpResponseBase:
+    invitation = _open(invitation_id)
+    if request.method != "POST":
+        return render(request, "tenants/revoke.html", {"invitation": invitation})
+    try:
+        revoke_invitation(invitation, by=request.user)
+    except InvitationError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"The invitation of {invitation.email} is revoked.")
+    return redirect("tenants:invitations", request.tenant.slug)
+
+
+def _open(invitation_id: int) -> Invitation:
+    return get_object_or_404(open_invitations().select_related("tenant"), pk=invitation_id)
+
+
+@never_cache
+@require_GET
+def invitation_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Take the token off the address at once: addresses end in histories, logs and Referer headers."""
+    request.session[SESSION_KEY] = token
+    return redirect("tenants:invitation")
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def invitation(request: HttpRequest) -> HttpResponse:
+    """Show the invitation that this browser came with; by POST, accept it."""
+    found = find_invitation(request.session.get(SESSION_KEY, ""))
+    problem = (
+        obstacle(found) if found else "This invitation link does not work: it was replaced by a newer one, or cut."
+    )
+    if found is None or problem:
+        return render(request, "tenants/invitation_closed.html", {"problem": problem}, status=410)
+    user = request.user
+    if not isinstance(user, User):
+        # Who has the link reads mail at the address: the sign-up need not ask for that again.
+        get_adapter(request).stash_verified_email(request, found.email)
+        return render(request, "tenants/invitation.html", {"invitation": found, "role": Role(found.role)})
+    if request.method == "POST":
+        return _accept(request, found, user)
+    context = {"invitation": found, "role": Role(found.role), "is_confirmed": is_confirmed(user, found.email)}
+    return render(request, "tenants/invitation.html", context)
+
+
+def _accept(request: HttpRequest, found: Invitation, user: User) -> HttpResponse:
+    try:
+        accept_invitation(found, user)
+    except InvitationError as error:
+        messages.error(request, str(error))
+        return redirect("tenants:invitation")
+    request.session.pop(SESSION_KEY, None)
+    messages.success(request, f"Welcome to {found.tenant}.")
+    return redirect("tenants:overview", found.tenant.slug)

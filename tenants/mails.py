@@ -1,0 +1,52 @@
+"""The mails about who belongs to a tenant. Each leaves after the transaction that it tells of has committed."""
+
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from tenants.enums import Role
+from tenants.models import Invitation, Tenant, User
+
+
+def send_invitation(invitation: Invitation, token: str, by: User) -> None:
+    """The only place where the token is written down."""
+    link = reverse("tenants:invitation_link", args=[token])
+    _send_after_commit(
+        invitation.email,
+        f"{by.email} invites you to {invitation.tenant}",
+        "invitation",
+        invitation=invitation,
+        role=Role(invitation.role).label.lower(),
+        by=by.email,
+        link=f"{settings.SITE_URL}{link}",
+    )
+
+
+def tell_role_changed(tenant: Tenant, user: User, role: Role, by: User) -> None:
+    subject = f"You are {role.label.lower()} of {tenant} now"
+    _send_after_commit(user.email, subject, "role_changed", tenant=tenant, role=role.label.lower(), by=by.email)
+
+
+def tell_removed(tenant: Tenant, user: User) -> None:
+    _send_after_commit(user.email, f"You are no longer a member of {tenant}", "removed", tenant=tenant)
+
+
+def tell_ownership(tenant: Tenant, new: User, old: User) -> None:
+    """To both: the old owner may not have done it."""
+    for user in (new, old):
+        _send_after_commit(
+            user.email, f"{new.email} is the owner of {tenant} now", "ownership", tenant=tenant, new=new, old=old
+        )
+
+
+def _send_after_commit(to: str, subject: str, template: str, **context: Any) -> None:
+    """An invitation that cannot be sent is the sender's to know; the other mails tell of what is done already."""
+    text = render_to_string(f"tenants/mails/{template}.txt", {**context, "site": settings.SITE_URL})
+    # A company's name is in the subject: a line break in it would be a header of the sender's choice.
+    send = partial(send_mail, " ".join(subject.split()), text, None, [to])
+    transaction.on_commit(send, robust=template != "invitation")

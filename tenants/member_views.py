@@ -1,0 +1,101 @@
+"""The pages of a tenant's members. What changes something asks first, and is done by tenants.members."""
+
+from collections.abc import Callable
+from functools import partial
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from tenants import members as services
+from tenants.access import TenantRequest, tenant_view
+from tenants.enums import Role
+from tenants.errors import MemberError
+from tenants.forms import RoleForm
+from tenants.models import Membership
+from tenants.queries import members_of, page_of, searched
+
+get_or_post = require_http_methods(["GET", "POST"])
+
+
+@tenant_view()
+@require_GET
+def members(request: TenantRequest) -> HttpResponseBase:
+    search = searched(request)
+    page = page_of(members_of(request.tenant, search), request)
+    for member in page:
+        member.is_changeable = request.membership.may_change(member)  # type: ignore[attr-defined]  # for the template
+    return render(request, "tenants/members.html", {"page": page, "search": search})
+
+
+@tenant_view(Role.ADMIN)
+@get_or_post
+def member(request: TenantRequest, user_id: int) -> HttpResponseBase:
+    shown = _member(request, user_id)
+    form = RoleForm(request.POST or None, giver=request.membership, initial={"role": shown.role})
+    if request.method == "POST":
+        _require_right(request, shown)
+        if form.is_valid():
+            role: Role = form.cleaned_data["role"]
+            change = partial(services.change_role, request.tenant, shown.user, role, by=request.user)
+            return _carry_out(request, change, f"{shown.user} is {role.label.lower()} now.")
+    may_change = request.membership.may_change(shown)
+    return render(request, "tenants/member.html", {"form": form, "shown": shown, "may_change": may_change})
+
+
+@tenant_view(Role.ADMIN)
+@get_or_post
+def remove(request: TenantRequest, user_id: int) -> HttpResponseBase:
+    shown = _member(request, user_id)
+    _require_right(request, shown)
+    if request.method == "POST":
+        remove_member = partial(services.remove_member, request.tenant, shown.user, by=request.user)
+        return _carry_out(request, remove_member, f"{shown.user} is no longer a member.")
+    return render(request, "tenants/remove.html", {"shown": shown})
+
+
+@tenant_view(Role.OWNER)
+@get_or_post
+def transfer(request: TenantRequest, user_id: int) -> HttpResponseBase:
+    shown = _member(request, user_id)
+    if request.method == "POST":
+        hand_over = partial(services.transfer_ownership, request.tenant, shown.user, by=request.user)
+        return _carry_out(request, hand_over, f"{shown.user} is an owner now, and you are an admin.")
+    return render(request, "tenants/transfer.html", {"shown": shown})
+
+
+@tenant_view()
+@get_or_post
+def leave(request: TenantRequest) -> HttpResponseBase:
+    if request.method == "POST":
+        try:
+            services.leave_tenant(request.tenant, request.user)
+        except MemberError as error:
+            messages.error(request, str(error))
+            return redirect("tenants:members", request.tenant.slug)
+        messages.success(request, f"You have left {request.tenant}.")
+        return redirect("tenants:home")
+    return render(request, "tenants/leave.html")
+
+
+def _member(request: TenantRequest, user_id: int) -> Membership:
+    members = Membership.objects.select_related("user")
+    return get_object_or_404(members, tenant=request.tenant, user_id=user_id)
+
+
+def _require_right(request: TenantRequest, shown: Membership) -> None:
+    if not request.membership.may_change(shown):
+        raise PermissionDenied("An admin does not change what an owner is.")
+
+
+def _carry_out(request: TenantRequest, change: Callable[[], None], done: str) -> HttpResponse:
+    """Do it and say how it went; if somebody else was faster, nothing is done."""
+    try:
+        change()
+    except MemberError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, done)
+    return redirect("tenants:members", request.tenant.slug)

@@ -1,0 +1,314 @@
+"""The pages of members, invitations and the history: who may open them, and what they do."""
+
+import re
+
+import pytest
+from django.core import mail
+from django.urls import reverse
+
+from tenants.audit import note
+from tenants.enums import Role
+from tenants.invitations import invite, revoke_invitation
+from tenants.members import remove_member
+from tenants.models import AuditEntry, Membership, User
+from tenants.scoping import scope
+from tests.conftest import PASSWORD, logged_in, make_user
+from tests.tenants.test_views import add_members
+
+ANN = "ann@new.test"
+MEMBERS = "/t/acme/members/"
+INVITATIONS = "/t/acme/invitations/"
+HISTORY = "/t/acme/history/"
+
+
+def url(name, *args):
+    return reverse(f"tenants:{name}", args=["acme", *args])
+
+
+def table(response):
+    page = response.content.decode()
+    return page[page.index("<table") : page.index("</table>")]
+
+
+@pytest.fixture
+def invitation(tenant, owner):
+    return invite(tenant, ANN, Role.VIEWER, by=owner)
+
+
+SUBJECTS = {
+    "member": "viewer",
+    "remove": "viewer",
+    "transfer": "viewer",
+    "resend": "invitation",
+    "revoke": "invitation",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "by_owner", "by_admin", "by_viewer"),
+    [
+        ("members", 200, 200, 200),
+        ("leave", 200, 200, 200),
+        ("member", 200, 200, 403),
+        ("remove", 200, 200, 403),
+        ("transfer", 200, 403, 403),
+        ("invitations", 200, 200, 403),
+        ("resend", 405, 405, 403),
+        ("revoke", 200, 200, 403),
+        ("audit", 200, 200, 403),
+    ],
+)
+def test_pages_open_by_role(request, name, by_owner, by_admin, by_viewer):
+    subject = [request.getfixturevalue(SUBJECTS[name]).pk] if name in SUBJECTS else []
+    if not subject:
+        request.getfixturevalue("tenant")
+    expected = {"owner": by_owner, "admin": by_admin, "viewer": by_viewer, "stranger": 404, "staff": 404}
+    seen = {who: request.getfixturevalue(f"{who}_client").get(url(name, *subject)).status_code for who in expected}
+    assert seen == expected
+    assert request.getfixturevalue("client").get(url(name, *subject))["Location"].startswith("/accounts/login/")
+
+
+@pytest.mark.parametrize("name", ["member", "remove", "transfer"])
+@pytest.mark.parametrize("who", ["viewer", "stranger", "staff"])
+def test_members_are_changed_by_nobody_else(request, owner, admin, name, who):
+    before = set(Membership.objects.filter(user__in=[owner, admin]).values_list("user", "role"))
+    response = request.getfixturevalue(f"{who}_client").post(url(name, admin.pk), {"role": "viewer"})
+    assert response.status_code == (403 if who == "viewer" else 404)
+    assert set(Membership.objects.filter(user__in=[owner, admin]).values_list("user", "role")) == before
+
+
+@pytest.mark.parametrize("who", ["viewer", "stranger"])
+def test_invitations_are_sent_and_changed_by_nobody_else(request, tenant, invitation, who):
+    client = request.getfixturevalue(f"{who}_client")
+    for path in (INVITATIONS, url("resend", invitation.pk), url("revoke", invitation.pk)):
+        assert client.post(path, {"email": "bob@new.test", "role": "viewer"}).status_code in {403, 404}
+    with scope(tenant.pk):
+        assert list(tenant.invitations.values_list("email", "sends", "revoked_at")) == [(ANN, 1, None)]
+
+
+def test_an_invitation_of_another_tenant_is_not_found(owner_client, other_tenant, stranger):
+    foreign = invite(other_tenant, ANN, Role.VIEWER, by=stranger)
+    assert owner_client.get(url("revoke", foreign.pk)).status_code == 404
+    assert owner_client.post(url("resend", foreign.pk)).status_code == 404
+    foreign.refresh_from_db(from_queryset=type(foreign)._base_manager.all())  # noqa: SLF001 -- outside any scope
+    assert (foreign.sends, foreign.revoked_at) == (1, None)
+
+
+def test_a_member_of_another_tenant_is_not_found(owner_client, stranger):
+    for name in ("member", "remove", "transfer"):
+        assert owner_client.post(url(name, stranger.pk), {"role": "viewer"}).status_code == 404
+    assert stranger.memberships.get().role == "owner"
+
+
+@pytest.mark.parametrize("name", ["member", "remove"])
+def test_an_admin_does_not_change_an_owner(admin_client, owner, name):
+    assert admin_client.post(url(name, owner.pk), {"role": "viewer"}).status_code == 403
+    assert owner.memberships.get().role == "owner"
+
+
+def test_an_admin_is_not_offered_the_role_of_owner(admin_client, viewer):
+    assert 'value="owner"' not in admin_client.get(url("member", viewer.pk)).content.decode()
+    admin_client.post(url("member", viewer.pk), {"role": "owner"})
+    assert viewer.memberships.get().role == "viewer"
+
+
+def test_member_page_changes_a_role(owner_client, viewer):
+    response = owner_client.post(url("member", viewer.pk), {"role": "admin"}, follow=True)
+    assert "viewer@acme.test is admin now." in response.content.decode()
+    assert viewer.memberships.get().role == "admin"
+
+
+def test_the_last_owner_is_told_why_not(owner_client, owner):
+    for name, form in (("member", {"role": "viewer"}), ("leave", {})):
+        path = url(name) if name == "leave" else url(name, owner.pk)
+        page = owner_client.post(path, form, follow=True).content.decode()
+        assert "A company keeps at least one owner." in page
+    assert owner.memberships.get().role == "owner"
+
+
+def test_remove_asks_first_and_ends_access_at_once(owner_client, viewer_client, viewer):
+    assert viewer_client.get(MEMBERS).status_code == 200
+    assert "Remove viewer@acme.test?" in owner_client.get(url("remove", viewer.pk)).content.decode()
+    assert viewer_client.get(MEMBERS).status_code == 200
+    owner_client.post(url("remove", viewer.pk))
+    assert viewer_client.get(MEMBERS).status_code == 404
+    assert viewer_client.get("/")["Location"] == "/new/"
+
+
+def test_remove_of_somebody_gone_answers_404(owner_client, tenant, owner, viewer):
+    remove_member(tenant, viewer, by=owner)
+    assert owner_client.post(url("remove", viewer.pk)).status_code == 404
+
+
+def test_transfer_asks_first_and_swaps(owner_client, owner, viewer):
+    assert "Transfer ownership to viewer@acme.test?" in owner_client.get(url("transfer", viewer.pk)).content.decode()
+    assert owner.memberships.get().role == "owner"
+    owner_client.post(url("transfer", viewer.pk))
+    assert (owner.memberships.get().role, viewer.memberships.get().role) == ("admin", "owner")
+
+
+def test_leave_asks_first_and_ends_the_membership(viewer_client, owner, viewer):
+    assert "Leave Acme?" in viewer_client.get(url("leave")).content.decode()
+    assert viewer.memberships.exists()
+    assert viewer_client.post(url("leave")).status_code == 302
+    assert not viewer.memberships.exists()
+
+
+def test_members_are_searched_by_address(owner_client, tenant):
+    add_members(tenant, 3)
+    found = table(owner_client.get(MEMBERS, {"q": "M00001"}))
+    assert re.findall(r"m\d+@acme.test</td>", found) == ["m00001@acme.test</td>"]
+    page = owner_client.get(MEMBERS, {"q": "nobody"}).content.decode()
+    assert "No member's address has “nobody” in it." in page
+    assert owner_client.get(MEMBERS, {"q": "a\0b"}).status_code == 200
+
+
+def test_members_come_fifty_on_a_page_in_as_many_queries(owner_client, tenant, django_assert_num_queries):
+    add_members(tenant, 120)
+    # Session, user, membership with tenant, count, members with users, tenants to switch to.
+    with django_assert_num_queries(6):
+        first = owner_client.get(MEMBERS, {"q": "m"})
+    assert table(first).count("<tr>") == 51
+    assert 'href="?q=m&amp;page=2"' in first.content.decode()
+    assert "Page 3 of 3" in owner_client.get(MEMBERS, {"page": "99"}).content.decode()
+
+
+def test_invitations_page_invites_and_lists(owner_client, tenant, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        response = owner_client.post(INVITATIONS, {"email": ANN, "role": "viewer"}, follow=True)
+    assert f"{ANN} is invited: the mail is on its way." in response.content.decode()
+    assert ANN in table(response)
+    assert [message.to for message in mail.outbox] == [[ANN]]
+
+
+def test_invitations_page_says_that_somebody_is_a_member(owner_client, viewer):
+    page = owner_client.post(INVITATIONS, {"email": viewer.email, "role": "viewer"}).content.decode()
+    assert "viewer@acme.test is already a member of Acme." in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_invitations_page_tells_of_a_mail_that_was_not_taken(owner_client, tenant, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    page = owner_client.post(INVITATIONS, {"email": ANN, "role": "viewer"}, follow=True).content.decode()
+    assert "the mail server did not take the mail" in page
+    assert ANN in page[page.index("<table") :]
+
+
+def test_revoke_asks_first(owner_client, tenant, invitation):
+    assert f"Revoke the invitation of {ANN}?" in owner_client.get(url("revoke", invitation.pk)).content.decode()
+    owner_client.post(url("revoke", invitation.pk))
+    assert "No open invitations" in owner_client.get(INVITATIONS).content.decode()
+
+
+def test_resend_is_refused_within_a_minute(owner_client, invitation):
+    page = owner_client.post(url("resend", invitation.pk), follow=True).content.decode()
+    assert "It was sent less than a minute ago." in page
+
+
+@pytest.fixture
+def link(tenant, owner, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        invite(tenant, ANN, Role.ADMIN, by=owner)
+    (path,) = re.findall(r"http://[^/]+(/invitation/\S+)", str(mail.outbox[0].body))
+    mail.outbox.clear()
+    return path
+
+
+def test_link_leaves_no_token_in_the_address(client, link):
+    response = client.get(link)
+    assert response["Location"] == "/invitation/"
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_a_new_user_signs_up_and_accepts(client, tenant, link):
+    page = client.get(link, follow=True).content.decode()
+    assert "owner@acme.test invites ann@new.test to join Acme as admin." in page
+    assert 'href="/accounts/signup/?next=/invitation/"' in page
+    form = {"email": ANN, "password1": PASSWORD, "password2": PASSWORD, "next": "/invitation/"}
+    response = client.post("/accounts/signup/", form, follow=True)
+    assert response.redirect_chain == [("/invitation/", 302)]
+    assert mail.outbox == []
+    response = client.post("/invitation/", follow=True)
+    assert response.redirect_chain == [("/t/acme/", 302)]
+    assert User.objects.get(email=ANN).memberships.get().role == "admin"
+
+
+def test_an_existing_user_signs_in_and_accepts(client, tenant, link):
+    user = make_user(ANN)
+    client.get(link)
+    form = {"login": ANN, "password": PASSWORD, "next": "/invitation/"}
+    assert client.post("/accounts/login/", form)["Location"] == "/invitation/"
+    client.post("/invitation/")
+    assert user.memberships.get().tenant == tenant
+
+
+def test_somebody_else_is_told_whose_invitation_it_is(stranger_client, stranger, link):
+    page = stranger_client.get(link, follow=True).content.decode()
+    assert "You are signed in as owner@other.test, and this invitation is for ann@new.test." in page
+    page = stranger_client.post("/invitation/", follow=True).content.decode()
+    assert "This invitation is for ann@new.test." in page
+    assert stranger.memberships.count() == 1
+
+
+@pytest.mark.parametrize("state", ["revoked", "used", "unknown", "none"])
+def test_a_closed_invitation_has_a_clear_page(client, tenant, owner, link, state):
+    with scope(tenant.pk):
+        invitation = tenant.invitations.get()
+    if state == "revoked":
+        revoke_invitation(invitation, by=owner)
+    if state == "used":
+        invited = logged_in(make_user(ANN))
+        invited.get(link)
+        invited.post("/invitation/")
+    sentence = {
+        "revoked": "This invitation was withdrawn. Ask somebody at Acme for a new one.",
+        "used": "This invitation has been used already. Sign in to open the company.",
+        "unknown": "This invitation link does not work",
+        "none": "This invitation link does not work",
+    }[state]
+    path = {"unknown": "/invitation/not-a-token/", "none": "/invitation/"}.get(state, link)
+    response = client.get(path, follow=True)
+    assert response.status_code == 410
+    assert sentence in response.content.decode()
+
+
+def test_history_shows_who_did_what_newest_first(owner_client, tenant, owner, admin):
+    note(tenant.pk, admin, "paused", "Main")
+    note(tenant.pk, owner, "renamed the company to", "Acme <b>Ltd</b>", before="Acme")
+    shown = table(owner_client.get(HISTORY))
+    assert shown.index("renamed the company to") < shown.index("paused")
+    assert "Acme &lt;b&gt;Ltd&lt;/b&gt;" in shown
+    assert "before: Acme" in shown
+
+
+def test_history_is_searched_by_person(owner_client, tenant, owner, admin):
+    note(tenant.pk, admin, "paused", "Main")
+    note(tenant.pk, owner, "resumed", "Main")
+    shown = table(owner_client.get(HISTORY, {"person": "ADMIN@"}))
+    assert ("paused" in shown, "resumed" in shown) == (True, False)
+    assert "Nothing found" in owner_client.get(HISTORY, {"person": "zoe"}).content.decode()
+
+
+def test_history_begins_empty_and_holds_nothing_of_another_tenant(owner_client, tenant, other_tenant, stranger):
+    note(other_tenant.pk, stranger, "paused", "Main")
+    assert "Nothing yet" in owner_client.get(HISTORY).content.decode()
+
+
+@pytest.mark.parametrize("entries", [1, 3, 120])
+def test_history_takes_as_many_queries_for_more_entries(
+    owner_client, tenant, owner, django_assert_num_queries, entries
+):
+    for _ in range(entries):
+        note(tenant.pk, owner, "paused", "Main")
+    # Session, user, membership with tenant, count, entries, tenants to switch to.
+    with django_assert_num_queries(6):
+        response = owner_client.get(HISTORY)
+    assert table(response).count("<tr>") == min(entries, 50) + 1
+
+
+def test_renaming_the_company_is_in_the_history(owner_client, tenant):
+    owner_client.post("/t/acme/settings/", {"name": "Acme GmbH"})
+    with scope(tenant.pk):
+        entry = AuditEntry.objects.get()
+    assert (str(entry), entry.details) == ("owner@acme.test renamed the company to Acme GmbH", {"before": "Acme"})
