@@ -72,14 +72,9 @@ def capture_many(tenant_id: int, calls: Iterable[Call], *, sources: Sequence[Sou
     return captured
 
 
-def capture_or_raise(tenant_id: int, calls: Iterable[Call]) -> Captured:
+def capture_or_raise(tenant_id: int, calls: list[Call]) -> Captured:
     """As `capture_many`, for a sender that sends again: all is stored, or nothing is and the error is raised."""
-    captured = Captured()
-    remaining = iter(calls)
-    with transaction.atomic():
-        while chunk := list(islice(remaining, CALLS_PER_SAVEPOINT)):
-            captured.add(_with_room(tenant_id, chunk, None))
-    return captured
+    return _with_room(tenant_id, calls, None)
 
 
 def capture_built(tenant_id: int, name: str, build: Callable[[], Call]) -> Captured:

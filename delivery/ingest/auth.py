@@ -18,7 +18,7 @@ MISSING = "There is no key: send it as the user name of Basic authentication, or
 def key_of_header(request: HttpRequest) -> ApiKey | None:
     """The key of Basic authentication, whatever the password; None when there is no such header.
 
-    Raises RequestRefusedError when the key opens nothing, before the body has been read.
+    Raises RequestRefusedError when the key opens nothing.
     """
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":

@@ -5,7 +5,7 @@ import zlib
 from typing import Any, Final
 
 import orjson
-from django.http import HttpRequest, UnreadablePostError
+from django.http import HttpRequest
 
 from delivery.ingest.errors import RequestRefusedError
 
@@ -13,31 +13,43 @@ MAX_BODY_BYTES: Final = 500 * 1_024
 """Of a body, unpacked. Segment's 500 KB in the wider reading: segment-analytics-python checks a batch after it is too
 long, and makes bodies of over 500,000 bytes (segment.md). What is sent on is cut anew to the narrower one."""
 
+THROWN_AWAY_BYTES: Final = 20 * MAX_BODY_BYTES
+"""Read of a body that is too long, so that its sender gets the answer; past it the connection is closed."""
+
 GZIP: Final = 16 + zlib.MAX_WBITS
 """For zlib: a gzip header, and no other."""
 
 
-def read_object(request: HttpRequest) -> dict[str, Any]:
-    """Raises RequestRefusedError."""
-    body = _parsed(_unpacked(_read(request), request.headers.get("Content-Encoding", "")))
-    if not isinstance(body, dict):
-        raise RequestRefusedError(400, "not_an_object", "The body is JSON, but not an object: wrap it in { }.")
-    return body
+def read(request: HttpRequest) -> bytes:
+    """The body as it was sent. Raises RequestRefusedError when it is too long.
 
-
-def _read(request: HttpRequest) -> bytes:
-    """One byte more than allowed is read, and the rest of it left to the server to throw away."""
-    if int(request.headers.get("Content-Length") or 0) > MAX_BODY_BYTES:
-        raise _too_large()
+    To be called before anything is refused: gunicorn drops the connection when much of a body is left unread, and a
+    client that is still sending would not see the answer, and try again.
+    """
     # Django reads nothing of a chunked body; a server that says so ends it where it ends.
     stream = request.META["wsgi.input"] if request.META.get("wsgi.input_terminated") else request
     try:
         body: bytes = stream.read(MAX_BODY_BYTES + 1)
-    except (OSError, UnreadablePostError):
+        if len(body) <= MAX_BODY_BYTES:
+            return body
+        _throw_away(stream)
+    except OSError:
         raise RequestRefusedError(400, "body_broken", "The connection ended before the body did.") from None
-    if len(body) > MAX_BODY_BYTES:
-        raise _too_large()
-    return body
+    raise _too_large()
+
+
+def parse(body: bytes, encoding: str) -> dict[str, Any]:
+    """The JSON object in a body; `encoding` is its Content-Encoding. Raises RequestRefusedError."""
+    found = _parsed(_unpacked(body, encoding))
+    if not isinstance(found, dict):
+        raise RequestRefusedError(400, "not_an_object", "The body is JSON, but not an object: wrap it in { }.")
+    return found
+
+
+def _throw_away(stream: Any) -> None:
+    for _ in range(THROWN_AWAY_BYTES // MAX_BODY_BYTES):
+        if not stream.read(MAX_BODY_BYTES):
+            return
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import logging
 
+import psycopg
 from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
@@ -9,9 +10,8 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from delivery.errors import describe
-from delivery.ingest import answers
+from delivery.ingest import answers, bodies
 from delivery.ingest.auth import key_of_body, key_of_header
-from delivery.ingest.bodies import read_object
 from delivery.ingest.calls import BATCHES, calls_of
 from delivery.ingest.errors import RequestRefusedError
 from delivery.outbox import capture_or_raise
@@ -26,16 +26,17 @@ def ingest(request: HttpRequest, method: str) -> HttpResponse:
         return _taken(request, method)
     except RequestRefusedError as error:
         return answers.refused(error)
-    except Error as error:
+    except (Error, psycopg.Error) as error:
         log.error("A request could not be stored: %s.", describe(error))  # noqa: TRY400  # a traceback could quote the payload
         return answers.not_stored()
 
 
 def _taken(request: HttpRequest, method: str) -> HttpResponse:
     received_at = timezone.now()
+    sent = bodies.read(request)
     _check_form(request)
     key = key_of_header(request)
-    body = read_object(request)
+    body = bodies.parse(sent, request.headers.get("Content-Encoding", ""))
     key = key or key_of_body(body)
     captured = capture_or_raise(key.tenant_id, calls_of(method, body, received_at))
     return answers.taken(captured) if method in BATCHES else answers.single_taken(captured)
