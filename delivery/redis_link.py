@@ -1,7 +1,7 @@
 """Redis, or Valkey: hints and counters, which the engine can do without.
 
-One that is down or frozen must not slow down whoever captures: a call waits half a second for it, and after a failure
-nobody in this process asks again for a few seconds.
+One that is down or frozen must not hold anybody up: a call waits half a second for it, and after a failure nobody in
+this process asks again for a few seconds.
 """
 
 import threading

@@ -15,6 +15,7 @@ from celery import current_app
 from django.db import transaction
 from redis import Redis
 
+from delivery.courier import Courier
 from delivery.errors import RedisUnavailableError, describe
 from delivery.redis_link import ask, leave_alone
 from integrations.enums import SourceState
@@ -28,13 +29,13 @@ log = logging.getLogger(__name__)
 
 
 def wake_after_commit(sources: Iterable[Source]) -> None:
-    """Wake the connected ones once the transaction that is open now has committed."""
+    """Wake the connected ones once the transaction that is open now has committed. The caller waits for no broker."""
     by_region: defaultdict[str, list[int]] = defaultdict(list)
     for source in sources:
         if source.state == SourceState.CONNECTED:
             by_region[source.region].append(source.pk)
     for region, source_ids in by_region.items():
-        transaction.on_commit(partial(wake, source_ids, region), robust=True)
+        transaction.on_commit(partial(courier.take, source_ids, region), robust=True)
 
 
 def wake(source_ids: Sequence[int], region: str) -> None:
@@ -45,6 +46,9 @@ def wake(source_ids: Sequence[int], region: str) -> None:
         log.warning("Redis does not answer: the sweep will wake the lanes.", extra={"source_ids": list(source_ids)})
         return
     hint(fresh, region)
+
+
+courier: Final = Courier(wake)
 
 
 def hint(source_ids: Sequence[int], region: str) -> None:

@@ -2,6 +2,7 @@ import pytest
 
 from delivery import client, redis_link
 from delivery.redis_link import ask
+from delivery.wake import courier
 from integrations.spec.calls import track
 from tenants.scoping import every_tenant
 
@@ -9,6 +10,7 @@ from tenants.scoping import every_tenant
 @pytest.fixture(autouse=True)
 def fresh_start():
     """No flag, rate or queue of another test."""
+    assert courier.is_done(10)
     redis_link.try_again()
     ask(lambda redis: redis.flushdb())
 

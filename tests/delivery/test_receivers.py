@@ -8,7 +8,7 @@ from delivery.models import Event, Lane, Refusal
 from integrations import signals
 from integrations.mappings.registry import REGISTRY
 from integrations.signals import EmailActivity, Recipient
-from tests.delivery.test_wake import hints
+from tests.delivery.hinting import hints
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 

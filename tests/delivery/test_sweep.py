@@ -5,13 +5,12 @@ from delivery.batching import new_batch
 from delivery.enums import BatchState, Hold
 from delivery.models import Batch, Lane
 from delivery.outbox import capture
-from delivery.redis_link import ask
 from delivery.sweep import due
 from delivery.tasks import sweep as sweep_task
 from integrations.enums import Region
 from integrations.services import disconnect_source, pause_source, resume_source
 from tests.conftest import OTHER_WRITE_KEY, make_source
-from tests.delivery.test_wake import hints
+from tests.delivery.hinting import forget_hints, hints
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 LATER, EARLIER = "2999-01-01T00:00Z", "2026-01-01T00:00Z"
@@ -21,7 +20,7 @@ LATER, EARLIER = "2999-01-01T00:00Z", "2026-01-01T00:00Z"
 def waiting(source, call):
     """A source with one pending event."""
     capture(source.tenant_id, call)
-    ask(lambda redis: redis.flushdb())
+    forget_hints()
     return source
 
 
@@ -29,7 +28,7 @@ def waiting(source, call):
 def opened(source):
     """A source with one open batch."""
     new_batch(source.pk, source.tenant_id, [1], 40)
-    ask(lambda redis: redis.flushdb())
+    forget_hints()
     return source
 
 

@@ -9,7 +9,6 @@ from delivery.choosing import next_parcel
 from delivery.enums import BatchState, Hold, Outcome
 from delivery.models import Attempt, Batch, Event, Lane, Pending, RateHold
 from delivery.outbox import capture, capture_many
-from delivery.redis_link import ask
 from delivery.turn import take_turn
 from integrations.enums import Region
 from integrations.models import WriteKey
@@ -17,8 +16,8 @@ from integrations.secrets import Secret
 from integrations.services import change_region, pause_source, replace_write_key
 from integrations.spec.calls import track
 from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY, make_source
+from tests.delivery.hinting import forget_hints, hints
 from tests.delivery.steps import Gate, in_thread
-from tests.delivery.test_wake import hints
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("everything")]
 
@@ -127,7 +126,7 @@ def test_turn_yields_when_its_time_is_over_and_asks_for_another(source, tenant, 
     second = make_source(tenant, OTHER_WRITE_KEY, name="Second")
     capture_many(tenant.pk, steps(3_000), sources=[source])
     capture(tenant.pk, steps(1)[0], sources=[second])
-    ask(lambda redis: redis.flushdb())
+    forget_hints()
     take_turn([source.pk, second.pk])
     assert names(segment.events("us", OTHER_WRITE_KEY)) == ["Step 0 Done"]  # a single event is no reason to wait
     assert segment.events("us", WRITE_KEY) == []
@@ -150,7 +149,7 @@ def test_turn_looks_once_more_after_it_has_released(source, segment, call, monke
     capture(source.tenant_id, call)
     take_turn([source.pk])  # what the capture's own hint comes to
     assert segment.requests() == []
-    ask(lambda redis: redis.flushdb())
+    forget_hints()
     looked.open()
     slow.result(20)
     assert hints("us") == [[source.pk]]
