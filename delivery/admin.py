@@ -150,7 +150,7 @@ class BatchAdmin(OfSource):
     def ambiguous_since(self, batch: Batch) -> str:
         return at(batch.first_ambiguous_at)
 
-    @admin.display(description="half of")
+    @admin.display(description="came from")
     def parent_link(self, batch: Batch) -> str:
         return link(Batch(pk=batch.parent_id)) if batch.parent_id else NOTHING
 
@@ -160,7 +160,9 @@ class BatchAdmin(OfSource):
             "Attempts", ["Time (UTC)", "Outcome", "Answer"], rows([attempt_step(each) for each in attempts])
         )
         if halves := list(obj.halves.order_by("id").defer("event_ids")):
-            yield table_card("Halves", ["Batch", "State"], [[link(half), self.state_badge(half)] for half in halves])
+            yield table_card(
+                "Halves and replays", ["Batch", "State"], [[link(half), self.state_badge(half)] for half in halves]
+            )
         yield self._events_card(obj, request.GET.get("events", ""))
 
     def _events_card(self, batch: Batch, asked: str) -> dict[str, Any]:

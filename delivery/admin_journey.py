@@ -48,7 +48,8 @@ def _waiting(event: Event) -> Step:
 
 
 def _of_batch(batch: Batch, attempts: list[Attempt]) -> Iterator[Step]:
-    origin = format_html(", a half of {}", _batch_link(batch.parent_id)) if batch.parent_id else ""
+    how = "replayed from" if batch.replay_id else "a half of"
+    origin = format_html(", {} {}", how, _batch_link(batch.parent_id)) if batch.parent_id else ""
     detail = format_html("{} with {}{}", link(batch), _events(batch.event_count), origin)
     yield Step(at(batch.created_at), badge("Put in a batch", "primary"), detail)
     for attempt in attempts:

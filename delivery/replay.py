@@ -165,6 +165,8 @@ def _queue(made: Replay, source: Source, chosen: Sequence[Candidate]) -> None:
         if share[0].reach == Reach.RECENT:
             inherited["first_ambiguous_at"] = min(each.reached_at for each in share if each.reached_at)
             inherited["ambiguous_region"] = source.region
+        if _origin(share[0]):
+            inherited["parent_id"] = share[0].batch_id
         size = sum(each.bytes for each in share)
         new_batch(source.pk, source.tenant_id, [each.id for each in share], size, **inherited)
 
@@ -174,9 +176,9 @@ def _shares(chosen: Iterable[Candidate]) -> Iterator[list[Candidate]]:
 
     A batch is judged as a whole: by its oldest event, and when the accepted are counted.
     """
-    alike: defaultdict[tuple[bool, Reach], list[Candidate]] = defaultdict(list)
+    alike: defaultdict[tuple[bool, Reach, int], list[Candidate]] = defaultdict(list)
     for each in chosen:
-        alike[each.accepted, each.reach].append(each)
+        alike[each.accepted, each.reach, _origin(each)].append(each)
     for group in alike.values():
         share: list[Candidate] = []
         size = 0
@@ -187,6 +189,14 @@ def _shares(chosen: Iterable[Candidate]) -> Iterator[list[Candidate]]:
                 share, size = [], each.bytes + 1
             share.append(each)
         yield share
+
+
+def _origin(each: Candidate) -> int:
+    """The batch that a late 200 may still accept. What a replay takes from it stays by itself, as a child of it.
+
+    So that answer speaks for the replay as it does for halves, and nothing is sent that is known to be accepted.
+    """
+    return each.batch_id if each.answer_due and not each.accepted else 0
 
 
 def _leave_behind(made: Replay, chosen: Sequence[Candidate]) -> None:

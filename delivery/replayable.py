@@ -67,12 +67,15 @@ class Reach(StrEnum):
 
 
 class Candidate(NamedTuple):
+    """`answer_due`: an attempt of its batch, or of one that it came from, has no recorded end and may still get one."""
+
     id: int
     bytes: int
     batch_id: int
     accepted: bool
     reach: Reach
     reached_at: datetime | None
+    answer_due: bool
 
 
 @dataclass(slots=True)
@@ -93,6 +96,7 @@ class _Past:
     accepted: bool = False
     reached_at: datetime | None = None
     elsewhere: bool = False
+    answer_due: bool = False
     attempt_id: int = 0
     answers: tuple[object, ...] = ()
 
@@ -122,7 +126,9 @@ def _sort(
         selection.gone += 1
     elif not criteria.answer or criteria.answer in past.answers:
         reach = _reach(past, now)
-        selection.events.append(Candidate(*event, past.batch_id, past.accepted, reach, past.reached_at))
+        selection.events.append(
+            Candidate(*event, past.batch_id, past.accepted, reach, past.reached_at, past.answer_due)
+        )
 
 
 def _reach(past: _Past, now: datetime) -> Reach:
@@ -205,11 +211,12 @@ SELECT batch.id, batch.state, batch.event_ids,
         batch.first_ambiguous_at, reached.at, CASE WHEN batch.state = 'accepted' THEN batch.closed_at END
     ) AS reached_at,
     coalesce(reached.elsewhere, false) OR batch.ambiguous_region NOT IN ('', %(region)s) AS elsewhere,
-    coalesce(last.id, 0), last.outcome, last.status_code
+    reached.answer_due, coalesce(last.id, 0), last.outcome, last.status_code
 FROM delivery_batch AS batch
 CROSS JOIN LATERAL (
-    SELECT min(started_at) AS at, bool_or(region <> %(region)s) AS elsewhere FROM delivery_attempt
-    WHERE batch_id = batch.id AND (ambiguous OR outcome = 'accepted')
+    SELECT min(started_at) AS at, bool_or(region <> %(region)s) AS elsewhere,
+        coalesce(bool_or(finished_at IS NULL), false) AS answer_due
+    FROM delivery_attempt WHERE batch_id = batch.id AND (ambiguous OR outcome = 'accepted')
 ) AS reached
 LEFT JOIN LATERAL (
     SELECT id, outcome, status_code FROM delivery_attempt WHERE batch_id = batch.id ORDER BY number DESC LIMIT 1
@@ -237,12 +244,13 @@ def _pasts(source: Source, event_ids: list[int]) -> dict[int, _Past]:
 
 def _remember(pasts: dict[int, _Past], wanted: set[int], row: tuple[Any, ...]) -> None:
     """What a batch says of those of its events that are wanted; a later one has the last word on the state."""
-    batch_id, state, ids, reached_at, elsewhere, attempt_id, *answers = row
+    batch_id, state, ids, reached_at, elsewhere, answer_due, attempt_id, *answers = row
     for event_id in wanted.intersection(ids):
         past = pasts.setdefault(event_id, _Past())
         past.batch_id, past.state = batch_id, state
         past.accepted |= state == BatchState.ACCEPTED
         past.elsewhere |= elsewhere
+        past.answer_due |= answer_due
         past.reached_at = _earlier(past.reached_at, reached_at)
         if attempt_id > past.attempt_id:
             past.attempt_id, past.answers = attempt_id, tuple(answers)
