@@ -36,6 +36,8 @@ SENTENCE: Final = re.compile(r"[^\n\r<>]{20,300}")
 
 TOKEN: Final = re.compile(r"([!-~]{16,})?")
 
+WEBHOOK_SECRET: Final = re.compile(r"[!-9;-~]+:[!-~]{16,}")
+
 LOG_FORMATS: Final = re.compile(r"json|plain")
 
 SECRET_KEY_LENGTH: Final = 32
@@ -189,6 +191,18 @@ def redis_url() -> str:
     if parts.scheme not in {"redis", "rediss"} or not host:
         stop("REDIS_URL", problem)
     return url
+
+
+def email_provider(backend: str) -> dict[str, str]:
+    """django-anymail's settings: each ANYMAIL_X of the environment is its X."""
+    prefix = "ANYMAIL_"
+    found = {name.removeprefix(prefix): text(name) for name in os.environ if name.startswith(prefix) and text(name)}
+    secret = found.get("WEBHOOK_SECRET", "")
+    if backend.startswith("anymail.") and not secret:
+        stop("ANYMAIL_WEBHOOK_SECRET", "is not set: without it anybody could tell what became of your emails.")
+    if secret and not WEBHOOK_SECRET.fullmatch(secret):
+        stop("ANYMAIL_WEBHOOK_SECRET", "is not user:password with a password of 16 characters or more, no spaces.")
+    return found
 
 
 def email(*, demo: bool) -> dict[str, Any]:

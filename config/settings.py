@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "anymail",
     "allauth",
     "allauth.account",
 ]
@@ -107,7 +108,8 @@ CELERY_BEAT_SCHEDULE = {
     "partitions": {"task": "delivery.tasks.keep_partitions_ahead", "schedule": 60.0, "options": {"queue": "sweep"}},
 }
 
-globals().update(environment.email(demo=DEMO))
+globals().update(_email := environment.email(demo=DEMO))
+ANYMAIL = environment.email_provider(_email["EMAIL_BACKEND"])
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.text(
     "DEFAULT_FROM_EMAIL", f"Headwater <no-reply@{urlsplit(SITE_URL).hostname}>"
 )

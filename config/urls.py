@@ -5,13 +5,20 @@ from django.urls import include, path, re_path
 from delivery.review_views import staff_review
 from integrations.inbound.views import inbound
 
+# Without the secret anybody could post to them.
+EMAIL_WEBHOOKS = (
+    [path("webhooks/email/", include("integrations.email_webhook_urls"))]
+    if "WEBHOOK_SECRET" in settings.ANYMAIL
+    else []
+)
+
 urlpatterns = [
     path("", include("tenants.urls")),
     path("t/<slug:tenant_slug>/integrations/", include("integrations.urls")),
     path("t/<slug:tenant_slug>/integrations/segment/", include("delivery.urls")),
     path("t/<slug:tenant_slug>/campaigns/", include("examples.campaigns.urls")),
     path("email/", include("examples.campaigns.public_urls")),
-    *([path("webhooks/email/", include("integrations.email_webhook_urls"))] if settings.ANYMAIL else []),
+    *EMAIL_WEBHOOKS,
     path("", include("delivery.probe_urls")),
     path("v1/", include("delivery.ingest.urls")),
     # With a slash at its end or without: a redirect would lose the body.

@@ -7,8 +7,11 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Segment sources"
 
     def ready(self) -> None:
-        from integrations import mappings
+        from anymail.signals import tracking
+
+        from integrations import email_providers, mappings
         from integrations.checks import check_mappings
 
         mappings.load()
+        tracking.connect(email_providers.receive, dispatch_uid="integrations: email providers")
         checks.register(check_mappings)

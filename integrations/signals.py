@@ -43,6 +43,8 @@ class EmailActivity:
     link_url: str | None = None
     list_id: str | None = None
     list_name: str | None = None
+    reported_as: str | None = None
+    """The name of this event, under 100 characters, at whoever reported it: reported again, it is captured once."""
 
 
 email_delivered = Signal()

@@ -5,3 +5,8 @@ class CampaignsConfig(AppConfig):
     name = "examples.campaigns"
     label = "campaigns"
     verbose_name = "Campaigns (example product)"
+
+    def ready(self) -> None:
+        from examples.campaigns import provider
+
+        provider.connect()

@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 
 from examples.campaigns import links
 from examples.campaigns.models import Campaign, Message
+from integrations.email_providers import mark
 
 
 def compose(message: Message, connection: BaseEmailBackend) -> EmailMultiAlternatives:
@@ -30,6 +31,7 @@ def compose(message: Message, connection: BaseEmailBackend) -> EmailMultiAlterna
         },
     )
     email.attach_alternative(html, "text/html")
+    mark(email, campaign.tenant_id, message_name(message))
     return email
 
 

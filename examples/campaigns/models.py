@@ -18,6 +18,9 @@ class Person(models.Model):
     external_id = models.CharField("your id of this person", max_length=200, blank=True)
     unsubscribed_at = models.DateTimeField(null=True, blank=True)
 
+    segment_id: str = ""
+    """What Segment calls them, on pages that asked (`queries.ask_segment_ids`). Not stored here: Segment may change it."""
+
     objects = ScopedManager()
 
     class Meta:
@@ -54,6 +57,9 @@ class Message(models.Model):
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="messages")
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="messages")
+    handed_over_at = models.DateTimeField(
+        null=True, blank=True, help_text="An email provider took it, and tells later what became of it."
+    )
     delivered_at = models.DateTimeField(null=True, blank=True)
     bounced_at = models.DateTimeField(null=True, blank=True)
     opened_at = models.DateTimeField(null=True, blank=True)

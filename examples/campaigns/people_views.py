@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect
 from examples.campaigns.forms import PersonForm
 from examples.campaigns.models import Message, Person
 from examples.campaigns.pages import rows_of, tenant_page
-from examples.campaigns.queries import subscribed_people
+from examples.campaigns.queries import ask_segment_ids, subscribed_people
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
 
@@ -14,6 +14,7 @@ from tenants.enums import Role
 @tenant_view()
 def people(request: TenantRequest) -> HttpResponse:
     page = rows_of(Person.objects.order_by("email"), request)
+    ask_segment_ids(request.tenant, page)
     return tenant_page(request, "people.html", page=page, subscribed=subscribed_people().count())
 
 

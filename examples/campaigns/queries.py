@@ -1,15 +1,25 @@
 """What the pages show of campaigns and people."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
 
 from examples.campaigns.models import Campaign, Message, Person
 from examples.campaigns.sending import unsent
+from integrations.people import known_user_ids
+from tenants.models import Tenant
 
 
 def subscribed_people() -> QuerySet[Person]:
     return Person.objects.filter(unsubscribed_at=None).order_by("email")
+
+
+def ask_segment_ids(tenant: Tenant, people: Iterable[Person]) -> None:
+    """Fill in `segment_id` of those whom Segment knows by their address. One query."""
+    asked = {person.email.lower(): person for person in people}
+    for email, user_id in known_user_ids(tenant.pk, asked).items():
+        asked[email].segment_id = user_id
 
 
 def campaigns_with_counts() -> QuerySet[Campaign]:

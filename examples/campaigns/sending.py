@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from anymail.exceptions import AnymailRecipientsRefused
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from examples.campaigns.activities import activity_of
@@ -22,19 +23,25 @@ from examples.campaigns.errors import AlreadySentError, CampaignError, MailServe
 from examples.campaigns.models import Campaign, Message, Person
 from integrations import signals
 
+UNSENT = Q(handed_over_at=None, delivered_at=None, bounced_at=None, person__unsubscribed_at=None)
+
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Sent:
-    """How many messages of one run were taken and refused, and how many the server asked to bring again later."""
+    """How many messages of one run were taken and refused, and how many the server asked to bring again later.
+
+    `handed_over`: to an email provider, which tells later what became of them.
+    """
 
     delivered: int = 0
+    handed_over: int = 0
     bounced: int = 0
     deferred: int = 0
 
     def sentence(self) -> str:
-        parts = [f"{self.delivered} sent"]
+        parts = [f"{self.delivered + self.handed_over} sent"]
         if self.bounced:
             parts.append(f"{self.bounced} bounced")
         if self.deferred:
@@ -76,20 +83,14 @@ def send_rest(campaign: Campaign) -> Sent:
 
 def unsent(campaign: Campaign) -> QuerySet[Message]:
     """The messages still to be sent. Somebody who has unsubscribed meanwhile is not written to."""
-    return Message.objects.filter(
-        campaign=campaign, delivered_at=None, bounced_at=None, person__unsubscribed_at=None
-    ).order_by("pk")
+    return Message.objects.filter(UNSENT, campaign=campaign).order_by("pk")
 
 
 @transaction.atomic
 def _send_one(message_id: int, connection: BaseEmailBackend, sent: Sent) -> None:
     # A second run at the same time passes over what this one has in hand, and finds it done afterwards.
     locked = Message.objects.select_for_update(of=("self",), skip_locked=True)
-    message = (
-        locked.select_related("campaign__tenant", "person")
-        .filter(pk=message_id, delivered_at=None, bounced_at=None, person__unsubscribed_at=None)
-        .first()
-    )
+    message = locked.select_related("campaign__tenant", "person").filter(UNSENT, pk=message_id).first()
     if message is None:
         return
     email = compose(message, connection)
@@ -99,10 +100,27 @@ def _send_one(message_id: int, connection: BaseEmailBackend, sent: Sent) -> None
     except smtplib.SMTPRecipientsRefused as refusal:
         _refused(message, refusal, sent)
         return
+    except AnymailRecipientsRefused:
+        _bounced(message, sent)
+        return
     if taken != 1:
         raise MailServerError(
             "The mail server did not take an email. What it had taken stays sent; try the rest again later."
         )
+    if hasattr(connection, "esp_name"):
+        _handed_over(message, sent)
+    else:
+        _delivered(message, sent)
+
+
+def _handed_over(message: Message, sent: Sent) -> None:
+    """To a provider: whether the recipient's server takes it is told by the provider's webhook."""
+    message.handed_over_at = timezone.now()
+    message.save(update_fields=["handed_over_at"])
+    sent.handed_over += 1
+
+
+def _delivered(message: Message, sent: Sent) -> None:
     message.delivered_at = timezone.now()
     message.save(update_fields=["delivered_at"])
     signals.email_delivered.send(sender=Message, activity=activity_of(message, message.delivered_at))
@@ -113,7 +131,11 @@ def _refused(message: Message, refusal: smtplib.SMTPRecipientsRefused, sent: Sen
     # A 4xx answer means "not now" (greylisting, a full mailbox): no bounce, and worth another try.
     if any(code < 500 for code, _text in refusal.recipients.values()):  # noqa: PLR2004 - SMTP's own border
         sent.deferred += 1
-        return
+    else:
+        _bounced(message, sent)
+
+
+def _bounced(message: Message, sent: Sent) -> None:
     message.bounced_at = timezone.now()
     message.save(update_fields=["bounced_at"])
     signals.email_bounced.send(sender=Message, activity=activity_of(message, message.bounced_at))
@@ -139,7 +161,7 @@ def _told_plainly() -> Iterator[None]:
     """Turn what an email backend raises into a `MailServerError`, except the refusal of a recipient."""
     try:
         yield
-    except smtplib.SMTPRecipientsRefused:
+    except (smtplib.SMTPRecipientsRefused, AnymailRecipientsRefused):
         raise
     except Exception as error:
         logger.warning("sending a campaign stopped", exc_info=error)

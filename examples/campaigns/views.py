@@ -11,7 +11,7 @@ from examples.campaigns.errors import AlreadySentError, CampaignError
 from examples.campaigns.forms import CampaignForm, RecipientsForm
 from examples.campaigns.models import Campaign, Person
 from examples.campaigns.pages import rows_of, tenant_page
-from examples.campaigns.queries import campaigns_with_counts, messages_of, totals_of
+from examples.campaigns.queries import ask_segment_ids, campaigns_with_counts, messages_of, totals_of
 from examples.campaigns.sending import fix_recipients, send_rest
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
@@ -113,7 +113,8 @@ def _recipients_page(request: TenantRequest, draft: Campaign, form: RecipientsFo
 
 def _confirm_page(request: TenantRequest, draft: Campaign, form: RecipientsForm) -> HttpResponse:
     people = form.would_reach()
-    without_id = sum(not person.external_id for person in people)
+    ask_segment_ids(request.tenant, people)
+    without_id = sum(not (person.segment_id or person.external_id) for person in people)
     return tenant_page(request, "confirm.html", campaign=draft, form=form, people=people, without_id=without_id)
 
 

@@ -54,6 +54,7 @@ def _facts(email: EmailActivity, *more: str) -> dict[str, Any]:
     return {
         "user_id": email.recipient.user_id or None,
         "timestamp": email.occurred_at,
+        "message_id": email.reported_as,
         "properties": {name: str(value) for name, value in known.items() if value is not None},
     }
 

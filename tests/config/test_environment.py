@@ -1,3 +1,4 @@
+import os
 import runpy
 
 import pytest
@@ -37,6 +38,8 @@ BAD = [
     ("PORT", "http", "PORT is not a whole number"),
     ("PORT", "65536", "PORT is out of range"),
     ("DEBUG", "perhaps", "DEBUG is neither yes nor no"),
+    ("ANYMAIL_WEBHOOK_SECRET", SENTINEL, "ANYMAIL_WEBHOOK_SECRET is not user:password"),
+    ("EMAIL_BACKEND", "anymail.backends.postmark.EmailBackend", "ANYMAIL_WEBHOOK_SECRET is not set"),
     ("EMAIL_URL", f"pigeon://user:{SENTINEL}@loft", "EMAIL_URL is not a mail server"),
 ]
 
@@ -121,6 +124,22 @@ def test_demo_keeps_its_mail_unless_a_mail_server_is_named(settings_from):
     named = settings_from(DEMO="1", EMAIL_URL="smtp+tls://user:pass@mail.example:587")
     assert named["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend"
     assert (named["EMAIL_HOST"], named["EMAIL_PORT"], named["EMAIL_USE_TLS"]) == ("mail.example", 587, True)
+
+
+def test_settings_of_anymail_come_from_the_environment(settings_from):
+    settings = settings_from(
+        ANYMAIL_MAILGUN_API_KEY="k", ANYMAIL_WEBHOOK_SECRET="hook:sixteen-characters", ANYMAIL_EMPTY=""
+    )
+
+    assert settings["ANYMAIL"] == {"MAILGUN_API_KEY": "k", "WEBHOOK_SECRET": "hook:sixteen-characters"}
+
+
+@pytest.mark.parametrize(("secret", "code"), [("", 1), ("hook:sixteen-characters", 0)])
+def test_webhooks_of_providers_are_mounted_with_their_secret_only(secret, code):
+    show = "from django.urls import resolve; resolve('/webhooks/email/postmark/tracking/')"
+    done = run("manage.py", "shell", "-c", show, env={**os.environ, "ANYMAIL_WEBHOOK_SECRET": secret})
+
+    assert (done.returncode, "Resolver404" in done.stderr) == (code, code == 1)
 
 
 def test_env_file_fills_what_the_environment_leaves_open(settings_from, tmp_path, monkeypatch):
