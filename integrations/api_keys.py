@@ -8,6 +8,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from integrations.enums import KeyPurpose
 from integrations.models import ApiKey
@@ -23,6 +24,7 @@ KEY_BYTES: Final = 32
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 
 
+@sensitive_variables("text")
 def issue_api_key(tenant: Tenant, purpose: KeyPurpose, *, name: str, by: User | None) -> tuple[ApiKey, Secret]:
     """A new key, and its text: to be shown once, for nobody can tell it again. `by` None is the command line."""
     # Hexadecimal: a double click selects all of it, and nothing in it needs quoting anywhere.
@@ -35,6 +37,7 @@ def issue_api_key(tenant: Tenant, purpose: KeyPurpose, *, name: str, by: User | 
     return key, Secret(text)
 
 
+@sensitive_variables("text")
 def find_api_key(text: str, purpose: KeyPurpose) -> ApiKey | None:
     """The key with this text, None when it is unknown, revoked or for something else. Works outside any scope.
 
