@@ -72,7 +72,7 @@ lint: setup-dev ## Check form, types, layers, migrations and the lock
 	@$(NOWHERE) $(PY) -m mypy $(CODE)
 	@$(NOWHERE) $(VENV)/bin/lint-imports
 	@$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
-	@if grep -nE 'https?://|^ *(-i|--index|--extra-index|--find-links)' requirements.txt requirements-dev.txt requirements-bench.txt; then \
+	@if grep -nE 'https?://|^ *(-i|--index|--extra-index|--find-links)' docker/requirements.txt requirements.txt requirements-dev.txt requirements-bench.txt; then \
 		echo "The lock holds an address of a package index: run make lock." >&2; exit 1; \
 	fi
 
@@ -82,6 +82,8 @@ bench: setup-bench ## Measure: make bench [ROWS=drain_0ms,limiter] [ARGS="--list
 lock: setup-dev ## Lock the dependencies of pyproject.toml anew
 	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--extra embedded pyproject.toml -o requirements.txt
+	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		-c requirements.txt pyproject.toml -o docker/requirements.txt
 	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--extra embedded --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
