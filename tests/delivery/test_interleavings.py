@@ -58,14 +58,14 @@ def machine(held):
 
 def test_any_order_keeps_the_promises(machine):
     run_state_machine_as_test(
-        machine, settings=settings(BOUNDS, max_examples=12, stateful_step_count=30, derandomize=True)
+        machine, settings=settings(BOUNDS, max_examples=8, stateful_step_count=30, derandomize=True)
     )
 
 
 @pytest.mark.drill
 @pytest.mark.slow_drill
 def test_any_order_keeps_the_promises_for_longer(machine):
-    run_state_machine_as_test(machine, settings=settings(BOUNDS, max_examples=150, stateful_step_count=50))
+    run_state_machine_as_test(machine, settings=settings(BOUNDS, max_examples=100, stateful_step_count=50))
 
 
 @contextmanager
@@ -77,12 +77,15 @@ def stage_of(held) -> Iterator[Stage]:
         stage.tidy_up()
 
 
-def each_moment(held, *, events=1) -> Iterator[tuple[Stage, Actor]]:
-    """A turn before its first transaction, before its second, … and while its request is held: each on a new stage."""
+def each_moment(held, *, events=1, lanes=1) -> Iterator[tuple[Stage, Actor]]:
+    """A turn before its first transaction, before its second, … and while its request is held: each on a new stage.
+
+    Two lanes in one turn begin what they send in another way (delivery/wave.py) than one by itself.
+    """
     for moment in range(40):
         with stage_of(held) as stage:
             stage.capture(stage.sources[0], events) if events else None
-            worker = stage.start(stage.sources[:1])
+            worker = stage.start(stage.sources[:lanes])
             for _ in range(moment):
                 move_on(stage, worker, "200")
             if worker.place == Place.OVER:
@@ -115,7 +118,6 @@ def states(places) -> list[str]:
 @pytest.mark.parametrize("at_once", [True, False], ids=["hint taken at once", "hint taken after"])
 def test_capture_at_any_moment_of_a_turn_is_sent_without_the_sweep(held, events, at_once):
     for stage, worker in each_moment(held, events=events):
-        ask(lambda redis: redis.delete("us"))
         stage.capture(stage.sources[0], 1)
         held.answer_by_itself()
         if at_once:
@@ -153,10 +155,11 @@ def test_key_replaced_at_any_moment_of_a_turn_is_used_from_then_on(held, answer)
         assert states(stage.finish()) == ["accepted"]
 
 
-@pytest.mark.parametrize("answer", ["200", "reset", *slowly("429", "503")])
-def test_region_switched_at_any_moment_of_a_turn_leaves_no_doubt_in_two_regions(held, answer):
+@pytest.mark.parametrize("answer", ["reset", *slowly("200", "429", "503")])
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_region_switched_at_any_moment_of_a_turn_leaves_no_doubt_in_two_regions(held, answer, lanes):
     """The ledger checks: no attempt to the old region after the switch, none to the new one of what that may have."""
-    for stage, worker in each_moment(held):
+    for stage, worker in each_moment(held, lanes=lanes):
         stage.change(stage.sources[0], DEEDS["switch region"])
         in_flight = bool(stage.held_by(worker))
         to_its_end(stage, worker, answer)
@@ -167,10 +170,11 @@ def test_region_switched_at_any_moment_of_a_turn_leaves_no_doubt_in_two_regions(
             assert "The region was switched" in next(iter(places.values()))[1]
 
 
-@pytest.mark.parametrize("deed", ["pause", "disconnect"])
+@pytest.mark.parametrize("deed", ["pause", *slowly("disconnect")])
 @pytest.mark.parametrize("answer", ["503", *slowly("200", "401")])
-def test_source_stopped_at_any_moment_of_a_turn_begins_no_attempt(held, deed, answer):
-    for stage, worker in each_moment(held):
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_source_stopped_at_any_moment_of_a_turn_begins_no_attempt(held, deed, answer, lanes):
+    for stage, worker in each_moment(held, lanes=lanes):
         stage.change(stage.sources[0], DEEDS[deed])
         before = len(stage.ledger.attempts())
         to_its_end(stage, worker, answer)
