@@ -40,6 +40,8 @@ INSTALLED_APPS = [
     "anymail",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
 ]
 
 MIDDLEWARE = [
@@ -120,7 +122,7 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_CHANGE_EMAIL = False
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = SITE_URL.partition("://")[0]
 ACCOUNT_EMAIL_NOTIFICATIONS = True
@@ -128,6 +130,15 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
+# Five wrong passwords for an address in five minutes, ten a minute from one place, and so on: docs/people.md.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/300s/key"}
+MFA_ADAPTER = "integrations.second_factor.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+# A phone's clock may be half a minute off.
+MFA_TOTP_TOLERANCE = 1
+# In the demo its staff log-in is for trying; elsewhere staff see every customer.
+REQUIRE_STAFF_MFA = environment.flag("REQUIRE_STAFF_MFA", default=not DEMO)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "tenants:home"
 # A cookie is for a host whatever the port: two copies on one machine must not sign each other out.
@@ -161,6 +172,8 @@ STORAGES = {
 
 if environment.flag("BEHIND_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    # Otherwise all visitors would share the proxy's address, and with it one rate limit of log-ins.
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1
 if SITE_URL.startswith("https://") and not DEBUG:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = environment.number("HSTS_SECONDS", default=31_536_000, at_least=0, at_most=63_072_000)
@@ -294,6 +307,8 @@ UNFOLD = {
                     _admin_page("Tenants", "apartment", "tenants_tenant"),
                     _admin_page("Users", "person", "tenants_user"),
                     _admin_page("Memberships", "group", "tenants_membership"),
+                    _admin_page("Invitations", "mail", "tenants_invitation"),
+                    _admin_page("History", "history", "tenants_auditentry"),
                 ],
             },
         ],

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from allauth.mfa.models import Authenticator
 from django.db import transaction
 
+from integrations import second_factor
 from integrations.errors import SecretError
 from integrations.models import WriteKey
 from integrations.secrets import key_id_of, key_ring
@@ -12,7 +14,10 @@ from tenants.scoping import every_tenant
 
 @dataclass(slots=True)
 class Rotation:
-    """How many write keys there are of each kind. `unreadable` tells of each why, without anything secret."""
+    """How many write keys and second factors there are of each kind.
+
+    `unreadable` tells of each why, without anything secret.
+    """
 
     reencrypted: int = 0
     current: int = 0
@@ -31,7 +36,19 @@ def reencrypt_secrets(*, dry_run: bool = False) -> Rotation:
                 row = WriteKey.objects.select_for_update().filter(pk=row_id).first()
                 if row is not None:
                     _reencrypt(row, rotation, dry_run=dry_run)
+    for authenticator_id in list(Authenticator.objects.order_by("pk").values_list("pk", flat=True)):
+        _reencrypt_second_factor(authenticator_id, rotation, dry_run=dry_run)
     return rotation
+
+
+def _reencrypt_second_factor(authenticator_id: int, rotation: Rotation, *, dry_run: bool) -> None:
+    try:
+        changed = second_factor.reencrypt(authenticator_id, dry_run=dry_run)
+    except SecretError as error:
+        rotation.unreadable.append(f"Second factor {authenticator_id}: {error}")
+        return
+    rotation.reencrypted += changed
+    rotation.current += not changed
 
 
 def _reencrypt(row: WriteKey, rotation: Rotation, *, dry_run: bool) -> None:

@@ -2,9 +2,13 @@
 
 from typing import Any, ClassVar
 
+# Both register their models when they are imported, which has to be before the models are unregistered here.
+import allauth.mfa.admin
+import allauth.usersessions.admin  # noqa: F401
 from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
-from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -12,15 +16,21 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from tenants.models import Membership, Tenant, User
+from tenants import staff_door
+from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
+from tenants.scoping import every_tenant
 
-# Staff log in through the product's own page, so that its rate limits hold for them too.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+# Staff log in through the product's own page, so that its rate limits and second factor hold for them too.
+admin.site.login = staff_door.knock  # type: ignore[method-assign]
+admin.site.has_permission = staff_door.may_enter  # type: ignore[method-assign]
 
 # Roles are memberships and staff are superusers: a group would be a third place to look for who may what.
 admin.site.unregister(Group)
 # Registered once by allauth, in Django's look.
 admin.site.unregister(EmailAddress)
+# Their rows hold secrets and session keys; manage.py reset_second_factor is the way to take a factor off.
+admin.site.unregister(Authenticator)
+admin.site.unregister(UserSession)
 
 
 class NewUserForm(UserCreationForm):  # type: ignore[misc]  # unfold has no types
@@ -104,3 +114,41 @@ class MembershipAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
 class EmailAddressAdmin(AllauthEmailAddressAdmin, ModelAdmin):  # type: ignore[misc]  # neither has types
     autocomplete_fields: ClassVar[tuple[str, ...]] = ("user",)
     raw_id_fields: ClassVar[tuple[str, ...]] = ()
+
+
+class ReadOnly(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Of every tenant, to be looked at."""
+
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        with every_tenant():
+            return super().get_queryset(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnly):
+    list_display = ("at", "tenant", "by_label", "deed", "subject")
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__slug", "by_label", "subject")
+    ordering = ("-pk",)
+    fields = ("at", "tenant", "by_label", "deed", "subject", "details")
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnly):
+    list_display = ("email", "tenant", "role", "invited_by", "sent_at", "accepted_at", "revoked_at")
+    list_select_related = ("tenant", "invited_by")
+    search_fields = ("email", "tenant__slug")
+    ordering = ("-pk",)
+    # Without the digest of its token.
+    fields = ("email", "tenant", "role", "invited_by", "sends", "sent_at", "expires_at", "accepted_at", "revoked_at")

@@ -8,6 +8,7 @@ from integrations.enums import Region
 from integrations.models import Source
 from tenants.enums import Role
 from tenants.models import Membership, Tenant, User
+from tenants.staff_door import SHOWN
 from tests.segment_fixture import segment, segment_process  # noqa: F401 -- fixtures
 
 PASSWORD = "correct horse battery"
@@ -37,6 +38,10 @@ def make_member(tenant: Tenant, role: Role) -> User:
 def logged_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
+    if user.is_staff:
+        session = client.session
+        session[SHOWN] = user.pk
+        session.save()
     return client
 
 

@@ -6,6 +6,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
 from django.core.cache import cache
+from django.test import Client
 from django.urls import reverse
 
 from tenants.models import Tenant, User
@@ -50,7 +51,15 @@ def test_entrance_pages_have_our_look(client, path):
 
 
 @pytest.mark.parametrize(
-    "name", ["account_email", "account_change_password", "account_logout", "account_reauthenticate"]
+    "name",
+    [
+        "account_email",
+        "account_change_password",
+        "account_logout",
+        "account_reauthenticate",
+        "mfa_index",
+        "usersessions_list",
+    ],
 )
 def test_manage_pages_have_our_look(client, owner, name):
     client.login(email=owner.email, password=PASSWORD)
@@ -62,19 +71,43 @@ def test_manage_pages_have_our_look(client, owner, name):
     assert " style=" not in page
 
 
-def test_sign_up_leads_over_the_company_name_to_its_overview(client):
+def test_sign_up_leads_over_the_confirmed_address_and_the_company_name_to_its_overview(client):
     response = client.post("/accounts/signup/", SIGN_UP, follow=True)
+    assert response.redirect_chain == [("/accounts/confirm-email/", 302)]
+    assert "_auth_user_id" not in client.session
+    response = client.post(link_in(mail.outbox[0]), follow=True)
     assert response.redirect_chain == [("/", 302), ("/new/", 302)]
     response = client.post("/new/", {"name": "Acme"}, follow=True)
     assert response.redirect_chain == [("/t/acme/", 302)]
     assert "You are owner here, as new@acme.test." in response.content.decode()
 
 
-def test_sign_up_refuses_an_address_in_use_whatever_its_case(client, owner):
-    response = client.post("/accounts/signup/", {**SIGN_UP, "email": "OWNER@acme.test"})
-    assert response.status_code == 200
-    assert "already registered" in response.content.decode()
-    assert User.objects.count() == 1
+def test_sign_up_does_not_tell_who_has_an_account(client, owner):
+    taken = Client().post("/accounts/signup/", {**SIGN_UP, "email": "OWNER@acme.test"}, follow=True)
+    free = client.post("/accounts/signup/", SIGN_UP, follow=True)
+    assert taken.redirect_chain == free.redirect_chain == [("/accounts/confirm-email/", 302)]
+    pages = [re.sub("owner@acme.test|new@acme.test|OWNER@acme.test", "", r.content.decode()) for r in (taken, free)]
+    assert pages[0] == pages[1]
+    assert [message.to for message in mail.outbox] == [["owner@acme.test"], ["new@acme.test"]]
+    assert "already" in mail.outbox[0].body
+    assert sorted(User.objects.values_list("email", flat=True)) == ["new@acme.test", "owner@acme.test"]
+    assert owner.check_password(PASSWORD)
+
+
+def test_log_in_waits_for_the_address_to_be_confirmed(client, owner):
+    EmailAddress.objects.update(verified=False)
+    response = client.post("/accounts/login/", {"login": owner.email, "password": PASSWORD})
+    assert response["Location"] == "/accounts/confirm-email/"
+    assert "_auth_user_id" not in client.session
+    client.post(link_in(mail.outbox[0]))
+    assert client.session["_auth_user_id"] == str(owner.pk)
+
+
+def test_a_confirmation_link_logs_nobody_in_from_another_browser(client):
+    Client().post("/accounts/signup/", SIGN_UP)
+    client.post(link_in(mail.outbox[0]))
+    assert EmailAddress.objects.get().verified
+    assert "_auth_user_id" not in client.session
 
 
 def test_sign_up_refuses_a_common_password(client):

@@ -4,7 +4,9 @@ import pytest
 from django.urls import reverse
 
 from tenants.enums import Role
-from tenants.models import Membership, Tenant, User
+from tenants.invitations import invite
+from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
+from tenants.scoping import every_tenant
 from tests.conftest import PASSWORD, make_member
 
 MODELS = ["user", "tenant", "membership"]
@@ -81,3 +83,29 @@ def test_admin_lists_memberships_in_as_many_queries_for_more(staff_client, tenan
     # Session, user, two counts, the page.
     with django_assert_num_queries(5):
         staff_client.get(reverse("admin:tenants_membership_changelist"))
+
+
+@pytest.mark.parametrize("model", ["auditentry", "invitation"])
+def test_admin_shows_history_and_invitations_of_all_tenants_to_be_read_only(staff_client, owner, stranger, model):
+    for user in (owner, stranger):
+        tenant = user.memberships.get().tenant
+        invite(tenant, f"ann@{tenant.slug}.test", Role.VIEWER, by=user)
+    page = staff_client.get(reverse(f"admin:tenants_{model}_changelist")).content.decode()
+    assert ("ann@acme.test" in page, "ann@other.test" in page) == (True, True)
+    with every_tenant():
+        first = {"auditentry": AuditEntry.objects.first(), "invitation": Invitation.objects.first()}[model]
+    assert first is not None
+    pk = first.pk
+    shown = staff_client.get(reverse(f"admin:tenants_{model}_change", args=[pk]))
+    assert shown.status_code == 200
+    assert "digest" not in shown.content.decode()
+    assert staff_client.get(reverse(f"admin:tenants_{model}_add")).status_code == 403
+    assert staff_client.post(reverse(f"admin:tenants_{model}_delete", args=[pk]), {"post": "yes"}).status_code == 403
+    assert staff_client.post(reverse(f"admin:tenants_{model}_change", args=[pk]), {"deed": "x"}).status_code == 403
+    with every_tenant():
+        assert (AuditEntry.objects.count(), Invitation.objects.count()) == (2, 2)
+
+
+@pytest.mark.parametrize("path", ["mfa/authenticator/", "usersessions/usersession/"])
+def test_admin_shows_no_secrets_of_second_factors_and_no_session_keys(staff_client, path):
+    assert staff_client.get(f"/admin/{path}").status_code == 404

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -86,7 +87,7 @@ def test_invite_keeps_the_digest_of_a_long_random_token_and_not_the_token(tenant
     assert len(token) == 43
     assert token != other
     with scope(tenant.pk):
-        row = dict(Invitation.objects.filter(pk=invitation.pk).values().get())
+        row: dict[str, Any] = dict(Invitation.objects.filter(pk=invitation.pk).values().get())
     assert bytes(row.pop("digest")) == sha256(token.encode()).digest()
     assert token not in repr(row) + repr(deeds(tenant))
 
