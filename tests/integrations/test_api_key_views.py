@@ -22,7 +22,7 @@ def url(name: str, key: ApiKey | None = None, tenant: str = "acme") -> str:
 
 
 def text(response) -> str:
-    return response.content.decode()
+    return str(response.content, "utf-8")
 
 
 def keys() -> list[ApiKey]:

@@ -11,7 +11,7 @@ from tenants.models import Tenant
 
 
 class Command(BaseCommand):
-    help = """Make a key with which a program sends events to a tenant, and print it: this once, as only its digest stays.
+    help = """Make a key with which a program sends events to a tenant, and print it, this once: only a digest stays.
 
 The program uses one of Segment's server libraries, with this site as its host and the key as its write key.
 
