@@ -58,6 +58,10 @@ class WriteKey(models.Model):
     def __str__(self) -> str:
         return f"…{self.last_four}"
 
+    @property
+    def owner(self) -> str:
+        return f"Source {self.source_id}"
+
     def seal(self, write_key: secrets.Secret) -> None:
         """Put a write key in this row, to be saved by the caller."""
         self.ciphertext = secrets.encrypt(write_key.reveal(), **self._place)
@@ -116,6 +120,10 @@ class SharedSecret(models.Model):
 
     def __str__(self) -> str:
         return f"shared secret of {self.api_key_id}"
+
+    @property
+    def owner(self) -> str:
+        return f"API key {self.api_key_id}"
 
     def seal(self, secret: secrets.Secret) -> None:
         """Put a secret in this row, to be saved by the caller."""

@@ -31,6 +31,15 @@ SELECT DISTINCT ON (email) email, user_id FROM integrations_person
 WHERE tenant_id = %s AND email = ANY(%s) AND email <> '' AND user_id <> '' ORDER BY email, told_at DESC
 """
 
+COUNT: Final = """
+SELECT count(*) FROM (
+    SELECT FROM integrations_personkey WHERE tenant_id = %s AND kind = 'user' LIMIT %s
+) AS key
+"""
+
+MOST_COUNTED: Final = 10_000
+"""A page must not count a million rows."""
+
 
 def known_user_id(tenant_id: int, recipient: Recipient, anonymous_id: str) -> str | None:
     """The userId that Segment sent last for this person, found by their own id, address or anonymousId. One query."""
@@ -52,6 +61,13 @@ def known_user_ids(tenant_id: int, emails: Collection[str]) -> dict[str, str]:
     with connection.cursor() as cursor:
         cursor.execute(KNOWN_BY_EMAIL, [tenant_id, sorted({normal_email(email) for email in emails})])
         return dict(cursor.fetchall())
+
+
+def count_known(tenant_id: int) -> int:
+    """How many people Segment has named to us, counted up to MOST_COUNTED. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, [tenant_id, MOST_COUNTED])
+        return int(cursor.fetchone()[0])
 
 
 def normal_email(email: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from django.db import IntegrityError, transaction
 
-from integrations.enums import CAPTURING_STATES, Region, SourceChange, SourceState
+from integrations.enums import CAPTURING_STATES, IdentityMode, Region, SourceChange, SourceState
 from integrations.errors import SourceNameError, SourceStateError
 from integrations.models import Source, WriteKey
 from integrations.secrets import Secret
@@ -83,6 +83,13 @@ def rename_source(source: Source, name: str) -> None:
     with _locked(source):
         source.name = name
         _save_named(source)
+
+
+def choose_identity(source: Source, mode: IdentityMode) -> None:
+    """What is sent for people whose userId is unknown; it holds for what is captured from now on."""
+    with _locked(source):
+        source.identity = mode
+        source.save(update_fields=["identity", "changed_at"])
 
 
 @contextmanager

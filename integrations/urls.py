@@ -1,6 +1,6 @@
 from django.urls import path
 
-from integrations import api_key_views, help_views, views
+from integrations import api_key_views, help_views, identity_views, views
 
 app_name = "integrations"
 urlpatterns = [
@@ -10,10 +10,13 @@ urlpatterns = [
     path("keys/<int:key_id>/revoke/", api_key_views.revoke, name="revoke_api_key"),
     path("segment/", views.segment, name="segment"),
     path("segment/help/", help_views.help_page, name="help"),
+    path("segment/people/", identity_views.from_segment, name="from_segment"),
+    path("segment/people/<int:key_id>/secret/", identity_views.shared_secret, name="shared_secret"),
     path("segment/connect/", views.connect, name="connect"),
     path("segment/<int:source_id>/", views.source, name="source"),
     path("segment/<int:source_id>/key/", views.replace_key, name="replace_key"),
     path("segment/<int:source_id>/region/", views.change_region, name="change_region"),
+    path("segment/<int:source_id>/identity/", identity_views.choose_identity, name="choose_identity"),
     path("segment/<int:source_id>/name/", views.rename, name="rename"),
     path("segment/<int:source_id>/pause/", views.pause, name="pause"),
     path("segment/<int:source_id>/resume/", views.resume, name="resume"),

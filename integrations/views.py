@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -15,6 +16,7 @@ from integrations.errors import SourceNameError, SourceStateError
 from integrations.forms import ConnectForm, NameForm, ReconnectForm, RegionForm, WriteKeyForm
 from integrations.models import Source
 from integrations.queries import list_sources
+from tenants import audit
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
 
@@ -22,6 +24,9 @@ View = Callable[..., HttpResponseBase]
 
 DELIVERY_STATE = ("delivery/source_state.html", "integrations/no_delivery_state.html")
 """The first of these templates that exists: delivery puts its part of a source's page there, unknown to this app."""
+
+IDENTITIES = ("delivery/identities.html", "integrations/no_delivery_state.html")
+"""The same, for whom a source's events are about."""
 
 get_or_post = require_http_methods(["GET", "POST"])
 
@@ -49,6 +54,7 @@ def segment(request: TenantRequest) -> HttpResponseBase:
 def source(request: TenantRequest, source_id: int) -> HttpResponseBase:
     shown = get_object_or_404(Source.objects.select_related("write_key"), pk=source_id)
     context = {"source": shown, "may_change": _may_change(request), "delivery_state": DELIVERY_STATE}
+    context["identities"] = IDENTITIES
     return render(request, "integrations/source.html", context)
 
 
@@ -81,7 +87,8 @@ def reconnect(request: TenantRequest, source_id: int) -> HttpResponseBase:
     form = ReconnectForm(_posted(request), source=changed, initial={"region": changed.region})
     if form.is_valid():
         act = partial(services.reconnect_source, changed, form.cleaned_data["write_key"], form.cleaned_data["region"])
-        return _carry_out(request, changed, act, "is connected again, and what was waiting is sent now.")
+        done = "is connected again, and what was waiting is sent now."
+        return _carry_out(request, changed, act, done, "reconnected")
     return render(request, "integrations/reconnect.html", {"form": form, "source": changed})
 
 
@@ -93,7 +100,7 @@ def replace_key(request: TenantRequest, source_id: int) -> HttpResponseBase:
     form = WriteKeyForm(_posted(request), source=changed)
     if form.is_valid():
         act = partial(services.replace_write_key, changed, form.cleaned_data["write_key"])
-        return _carry_out(request, changed, act, "has a new write key. The next request uses it.")
+        return _carry_out(request, changed, act, "has a new write key. The next request uses it.", REPLACED)
     return render(request, "integrations/replace_key.html", {"form": form, "source": changed})
 
 
@@ -105,7 +112,8 @@ def change_region(request: TenantRequest, source_id: int) -> HttpResponseBase:
     if form.is_valid():
         region: Region = form.cleaned_data["region"]
         act = partial(services.change_region, changed, region)
-        return _carry_out(request, changed, act, f"sends to {region.label} from now on.")
+        done = f"sends to {region.label} from now on."
+        return _carry_out(request, changed, act, done, "changed the region of", before=changed.region, after=region)
     return render(request, "integrations/change_region.html", {"form": form, "source": changed})
 
 
@@ -117,7 +125,8 @@ def rename(request: TenantRequest, source_id: int) -> HttpResponseBase:
     if form.is_valid():
         try:
             act = partial(services.rename_source, changed, form.cleaned_data["name"])
-            return _carry_out(request, changed, act, "is the name from now on.")
+            done = "is the name from now on."
+            return _carry_out(request, changed, act, done, "renamed a connection to", before=changed.name)
         except SourceNameError as error:
             form.add_error("name", str(error))
     return render(request, "integrations/rename.html", {"form": form, "source": changed})
@@ -128,7 +137,7 @@ def rename(request: TenantRequest, source_id: int) -> HttpResponseBase:
 def pause(request: TenantRequest, source_id: int) -> HttpResponseBase:
     changed = get_object_or_404(Source, pk=source_id)
     done = "is paused. Events are kept and wait until you resume."
-    return _carry_out(request, changed, partial(services.pause_source, changed), done)
+    return _carry_out(request, changed, partial(services.pause_source, changed), done, "paused")
 
 
 @tenant_view(Role.ADMIN)
@@ -136,7 +145,7 @@ def pause(request: TenantRequest, source_id: int) -> HttpResponseBase:
 def resume(request: TenantRequest, source_id: int) -> HttpResponseBase:
     changed = get_object_or_404(Source, pk=source_id)
     done = "is sending again, what was waiting first."
-    return _carry_out(request, changed, partial(services.resume_source, changed), done)
+    return _carry_out(request, changed, partial(services.resume_source, changed), done, "resumed")
 
 
 @tenant_view(Role.ADMIN)
@@ -145,7 +154,7 @@ def disconnect(request: TenantRequest, source_id: int) -> HttpResponseBase:
     changed = get_object_or_404(Source, pk=source_id)
     if request.method == "POST":
         done = "is disconnected and its write key is erased."
-        return _carry_out(request, changed, partial(services.disconnect_source, changed), done)
+        return _carry_out(request, changed, partial(services.disconnect_source, changed), done, "disconnected")
     if changed.state == SourceState.DISCONNECTED:
         return redirect("integrations:source", request.tenant.slug, changed.pk)
     return render(request, "integrations/disconnect.html", {"source": changed})

@@ -1,6 +1,6 @@
 from django import template
 
-from delivery import queries
+from delivery import identities, queries
 from integrations.models import Source
 
 register = template.Library()
@@ -10,3 +10,9 @@ register = template.Library()
 def delivery_status(source: Source) -> queries.SourceStatus:
     """For pages of other apps, which include `delivery/source_state.html` and know nothing of delivery."""
     return queries.status_of(source)
+
+
+@register.simple_tag
+def identities_of(source: Source) -> identities.Identities:
+    """The same, for `delivery/identities.html`."""
+    return identities.identities_of(source)

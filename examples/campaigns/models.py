@@ -19,7 +19,7 @@ class Person(models.Model):
     unsubscribed_at = models.DateTimeField(null=True, blank=True)
 
     segment_id: str = ""
-    """What Segment calls them, on pages that asked (`queries.ask_segment_ids`). Not stored here: Segment may change it."""
+    """What Segment calls them, on pages that ask (`queries.ask_segment_ids`). Not stored: Segment may change it."""
 
     objects = ScopedManager()
 

@@ -3,6 +3,7 @@ import pytest
 from examples.campaigns.models import Campaign, Message, Person
 from tenants.scoping import scope
 from tests.examples.campaigns.conftest import make_campaign, make_message, make_person
+from tests.integrations.test_identity import make_person as known_to_segment
 
 pytestmark = pytest.mark.django_db
 
@@ -40,8 +41,9 @@ def test_list_pages_ask_the_same_number_of_queries_for_any_rows(
 ):
     for number in range(rows):
         make_message(make_campaign(tenant), make_person(tenant, f"p{number}@customer.test"))
-    # Session, user, membership, the tenants of the menu, the count of rows, the rows; people also the subscribed.
-    with django_assert_num_queries(7 if path else 6):
+    # Session, user, membership, the tenants of the menu, the count of rows, the rows; people also the subscribed, and
+    # what Segment calls them.
+    with django_assert_num_queries(8 if path else 6):
         owner_client.get(CAMPAIGNS + path)
 
 
@@ -123,6 +125,19 @@ def test_confirm_warns_of_people_without_an_id(admin_client, tenant, draft, pers
     assert "1 of 1 has no id of yours" in text_of(admin_client.get(path, {"audience": "myself"}))
     make_person(tenant, "grace@customer.test", external_id="")
     assert "1 of 2 has no id of yours" in text_of(admin_client.get(path, {"audience": "everyone"}))
+
+
+def test_whom_segment_knows_needs_no_id_of_the_customers(admin_client, tenant, draft, text_of):
+    make_person(tenant, "Grace@customer.test", external_id="")
+    make_person(tenant, "ada@customer.test", external_id="own-1")
+    make_person(tenant, "eve@customer.test", external_id="own-2")
+    known_to_segment(tenant, "seg-1", "ada@customer.test")
+    known_to_segment(tenant, "seg-3", "grace@customer.test")
+    page = text_of(admin_client.get(f"{CAMPAIGNS}{draft.pk}/send/confirm/", {"audience": "everyone"}))
+    assert "no id of yours" not in page
+    people = text_of(admin_client.get(f"{CAMPAIGNS}people/"))
+    assert people.count("Id from Segment") == 2
+    assert ["seg-1" in people, "seg-3" in people, "own-1" in people, "own-2" in people] == [True, True, False, True]
 
 
 def test_send_to_everyone_twice_writes_once(admin_client, tenant, draft, person, heard, mailoutbox, text_of):
