@@ -12,8 +12,10 @@ from typing import Final
 from delivery.outcomes import Answer
 from integrations.enums import Region
 
-THREADS: Final = 32
-"""For a process and region. Four lanes with deep backlogs fill them; each holds a body of at most 500 KB."""
+THREADS: Final = 64
+"""For a process and region: a turn's fifty small lanes and the rest of the turn before; or eight lanes with deep
+backlogs, each request with a body of at most 500 KB.
+"""
 
 
 class Senders:

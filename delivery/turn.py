@@ -42,16 +42,26 @@ T = TypeVar("T")
 Landed = SimpleQueue["Future[Answer]"]
 
 
-def take_turn(source_ids: Sequence[int]) -> None:
-    """Send what these lanes have, for about two seconds; a hint goes out for what is left. Harmless at any time."""
+MOST_BEGUN: Final = 8
+BEGINNING_SECONDS: Final = 0.1
+"""A turn has begun when so few of its first requests are under way, or after that time: then the next may begin."""
+
+
+def take_turn(source_ids: Sequence[int], begun: Callable[[], None] = lambda: None) -> None:
+    """Send what these lanes have, for about two seconds; a hint goes out for what is left. Harmless at any time.
+
+    `begun` is called once, when another turn finds threads for the requests of many lanes.
+    """
     clear_flags(source_ids)
     with every_tenant():
-        Turn([Run(lease) for lease in lanes.lease_many(source_ids)]).take()
+        Turn([Run(lease) for lease in lanes.lease_many(source_ids)], begun).take()
 
 
 class Turn:
-    def __init__(self, runs: list[Run]) -> None:
+    def __init__(self, runs: list[Run], begun: Callable[[], None]) -> None:
         self._runs = runs
+        self._tell_begun: Callable[[], None] | None = begun
+        self._begins = time.monotonic()
         self._ends = time.monotonic() + TURN_SECONDS
         self._landed: Landed = SimpleQueue()
         self._by_flight: dict[Future[Answer], Run] = {}
@@ -61,6 +71,7 @@ class Turn:
         self._begin_wave()
         while self._runs:
             self._begin_more()
+            self._check_begun()
             self._part([run for run in self._runs if not (run.flights or self._may_begin(run))])
             self._land(self._wait())
             if self._is_idle():
@@ -83,6 +94,12 @@ class Turn:
             if self._may_begin(run) and (future := _guarded(run, partial(_begin_next, run))):
                 self._watch(run, future)
 
+    def _check_begun(self) -> None:
+        is_late = time.monotonic() > self._begins + BEGINNING_SECONDS
+        if self._tell_begun and (is_late or len(self._by_flight) <= MOST_BEGUN):
+            self._tell_begun()
+            self._tell_begun = None
+
     def _watch(self, run: Run, future: "Future[Answer]") -> None:
         self._by_flight[future] = run
         self._progress = time.monotonic()
@@ -98,7 +115,8 @@ class Turn:
             return []
         now = time.monotonic()
         pauses = [run.pause_ends - now for run in self._runs if run.going and run.pause_ends > now]
-        timeout = 0.0 if any(map(self._may_begin, self._runs)) else min([LINGER_SECONDS, *pauses])
+        linger = BEGINNING_SECONDS if self._tell_begun else LINGER_SECONDS
+        timeout = 0.0 if any(map(self._may_begin, self._runs)) else min([linger, *pauses])
         landed = []
         with suppress(Empty):
             landed.append(self._landed.get(timeout > 0, timeout))

@@ -24,6 +24,10 @@ from integrations.models import Source
 TURN: Final = "delivery.tasks.turn"
 FLAG_SECONDS: Final = 1
 LANES_PER_TURN: Final = 50
+ENOUGH_QUEUED: Final = 32
+"""With so many hints waiting in a region's queue no more are sent: a task costs a worker some 3 ms, and the sweep's
+hints, of fifty lanes each, come within a second.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +45,7 @@ def wake_after_commit(sources: Iterable[Source]) -> None:
 def wake(source_ids: Sequence[int], region: str) -> None:
     """Send a hint for those of the lanes that have none under way. Never raises, never waits long."""
     try:
-        fresh = ask(partial(_set_flags, source_ids))
+        fresh = ask(partial(_set_flags, source_ids, region))
     except RedisUnavailableError:
         log.warning("Redis does not answer: the sweep will wake the lanes.", extra={"source_ids": list(source_ids)})
         return
@@ -71,12 +75,16 @@ def clear_flags(source_ids: Sequence[int]) -> None:
         log.warning("Redis does not answer: wake-up flags run out by themselves.")
 
 
-def _set_flags(source_ids: Sequence[int], redis: Redis) -> list[int]:
-    """Those that had no flag, and now have one."""
+def _set_flags(source_ids: Sequence[int], region: str, redis: Redis) -> list[int]:
+    """Those that had no flag, and now have one. None while there are enough hints."""
     pipeline = redis.pipeline(transaction=False)
     for source_id in source_ids:
         pipeline.set(_flag(source_id), 1, nx=True, ex=FLAG_SECONDS)
-    return [source_id for source_id, fresh in zip(source_ids, pipeline.execute(), strict=True) if fresh]
+    pipeline.llen(region)
+    *flags, queued = pipeline.execute()
+    if queued >= ENOUGH_QUEUED:
+        return []
+    return [source_id for source_id, fresh in zip(source_ids, flags, strict=True) if fresh]
 
 
 def _flag(source_id: int) -> str:

@@ -30,6 +30,9 @@ FEW_BYTES: Final = 64_000
 Ready = dict[int, tuple[Run, SendingCredentials]]
 """By source id."""
 
+Row = tuple[int, list[int], int, list[str]]
+"""Source id; ids, bytes and payloads of its events."""
+
 
 def begin_wave(runs: Sequence[Run]) -> None:
     """Begin the only request of each lane that has little to send. The others are as they were."""
@@ -39,8 +42,7 @@ def begin_wave(runs: Sequence[Run]) -> None:
         if senders(credentials.region).reserve()
     }
     try:
-        _take_permits(reserved)
-        for sent, parcel in _begin({key: pair for key, pair in reserved.items() if pair[0].permit}):
+        for sent, parcel in _begin(reserved):
             run, _ = reserved[sent.credentials.source_id]
             run.going = False
             run.fly(sent, parcel.payloads)
@@ -48,13 +50,6 @@ def begin_wave(runs: Sequence[Run]) -> None:
         for run, credentials in reserved.values():
             if not run.flights:
                 senders(credentials.region).give_back()
-
-
-def _take_permits(ready: Ready) -> None:
-    """A run that gets one and begins nothing here uses it for its first request."""
-    asked = [Asked(each.rate_key, each.region, each.source_id) for _, each in ready.values()]
-    for (run, _), permit in zip(ready.values(), permits(asked), strict=True):
-        run.permit = permit if permit.is_given else None
 
 
 def _ready(runs: Sequence[Run]) -> Ready:
@@ -149,20 +144,32 @@ def _begin(ready: Ready) -> list[tuple[Sent, Parcel]]:
         return _written(cursor.fetchall(), ready)
 
 
-def _written(rows: Sequence[tuple[int, list[int], int, list[str]]], ready: Ready) -> list[tuple[Sent, Parcel]]:
-    now = ClockTimestamp()
-    batches = Batch.objects.bulk_create(
-        Batch(
-            source_id=source_id, tenant_id=ready[source_id][1].tenant_id, event_ids=event_ids,
-            event_count=len(event_ids), bytes=size, attempts_made=1, created_at=now,
-        )
-        for source_id, event_ids, size, _ in rows
-    )  # fmt: skip
-    attempts = Attempt.objects.bulk_create(_attempt(batch, *ready[batch.source_id]) for batch in batches)
+def _written(rows: Sequence[Row], ready: Ready) -> list[tuple[Sent, Parcel]]:
+    """A batch for each lane, and the attempt of those that have a permit. The others are sent alone, when they may."""
+    # Asked as late as can be, because a late permit is worth nothing; and for none that has nothing to send.
+    _take_permits([ready[source_id] for source_id, *_ in rows])
+    batches = Batch.objects.bulk_create(_batch(row, *ready[row[0]]) for row in rows)
+    begun = [(batch, row) for batch, row in zip(batches, rows, strict=True) if batch.attempts_made]
+    attempts = Attempt.objects.bulk_create(_attempt(batch, *ready[batch.source_id]) for batch, _ in begun)
     return [
         (Sent(attempt.pk, batch, ready[batch.source_id][1]), Parcel(batch, payloads, last=True))
-        for attempt, batch, (_, _, _, payloads) in zip(attempts, batches, rows, strict=True)
+        for attempt, (batch, (_, _, _, payloads)) in zip(attempts, begun, strict=True)
     ]
+
+
+def _take_permits(wanted: Sequence[tuple[Run, SendingCredentials]]) -> None:
+    asked = [Asked(each.rate_key, each.region, each.source_id) for _, each in wanted]
+    for (run, _), permit in zip(wanted, permits(asked), strict=True):
+        run.permit = permit if permit.is_given else None
+        run.clear = False
+
+
+def _batch(row: Row, run: Run, credentials: SendingCredentials) -> Batch:
+    source_id, event_ids, size, _ = row
+    return Batch(
+        source_id=source_id, tenant_id=credentials.tenant_id, event_ids=event_ids, event_count=len(event_ids),
+        bytes=size, attempts_made=int(run.permit is not None), created_at=ClockTimestamp(),
+    )  # fmt: skip
 
 
 def _attempt(batch: Batch, run: Run, credentials: SendingCredentials) -> Attempt:

@@ -8,7 +8,7 @@ from delivery.senders import THREADS, senders
 from delivery.shares import Share, count_slots, take_turn_of
 from delivery.wake import LANES_PER_TURN
 from integrations.enums import Region
-from tests.delivery.test_wake import hints
+from tests.delivery.hinting import hints
 
 
 class Worker:
@@ -21,34 +21,66 @@ def three_slots(monkeypatch):
     count_slots(Worker())
 
 
+def begin_turn(share, number):
+    """A turn that has begun, of one lane."""
+    share.park([number])
+    lanes = share.take()
+    assert share.begun(lanes) == []
+    return lanes
+
+
 def test_share_is_three_quarters_of_the_slots():
     share = Share()
-    assert [share.take([number]) for number in range(5)] == [True, True, True, False, False]
+    assert [begin_turn(share, number) for number in range(3)] == [[0], [1], [2]]
+    share.park([3])
+    assert share.take() == []
 
 
 def test_share_gives_parked_lanes_back_once_each_and_as_many_as_a_turn_takes():
     share = Share()
-    for _ in range(3):
-        share.take([0])
-    assert not share.take(range(60))
-    assert not share.take(range(60))
-    assert share.give_back() == list(range(LANES_PER_TURN))
-    assert share.give_back() == list(range(LANES_PER_TURN, 60))
-    assert share.give_back() == []
+    turns = [begin_turn(share, 0) for _ in range(3)]
+    share.park(range(60))
+    share.park(range(60))
+    assert share.take() == []
+    assert share.give_back(turns[0]) == list(range(LANES_PER_TURN))
+    assert share.give_back(turns[1]) == list(range(LANES_PER_TURN, 60))
+    assert share.give_back(turns[2]) == []
+
+
+def test_hints_that_come_while_a_turn_begins_are_one_turn():
+    share = Share()
+    share.park([1])
+    first = share.take()
+    for number in range(2, 60):
+        share.park([number])
+        assert share.take() == []
+    assert share.begun(first) == list(range(2, 2 + LANES_PER_TURN))
+    assert share.begun(first) == []
+    assert share.take() == list(range(2 + LANES_PER_TURN, 60))
+
+
+def test_a_turn_that_ended_before_it_had_begun_keeps_nobody_waiting():
+    share = Share()
+    share.park([1])
+    share.give_back(share.take())
+    share.park([2])
+    assert share.take() == [2]
 
 
 def test_turns_over_the_share_come_again_when_one_ends(monkeypatch):
     monkeypatch.setattr(shares, "_SHARES", {"us": Share()})
-    ends, begun = threading.Event(), threading.Semaphore(0)
+    ends, started = threading.Event(), threading.Semaphore(0)
 
-    def hang(_source_ids):
-        begun.release()
+    def hang(_source_ids, begun):
+        begun()
+        started.release()
         ends.wait(20)
 
     monkeypatch.setattr(shares, "take_turn", hang)
     with ThreadPoolExecutor(3) as pool:
-        turns = [pool.submit(take_turn_of, "us", [number]) for number in range(3)]
-        assert all(begun.acquire(timeout=20) for _ in turns)
+        for number in range(3):
+            pool.submit(take_turn_of, "us", [number])
+            assert started.acquire(timeout=20)
         take_turn_of("us", [7, 8])
         take_turn_of("us", [8, 9])
         assert hints("us") == []
@@ -58,7 +90,8 @@ def test_turns_over_the_share_come_again_when_one_ends(monkeypatch):
 
 def test_a_turn_is_not_taken_while_every_thread_of_its_region_is_at_work(monkeypatch):
     taken: list[list[int]] = []
-    monkeypatch.setattr(shares, "take_turn", taken.append)
+    monkeypatch.setattr(shares, "_SHARES", {"us": Share(), "eu": Share()})
+    monkeypatch.setattr(shares, "take_turn", lambda lanes, **_known: taken.append(lanes))
     reserved = [senders(Region.US).reserve() for _ in range(THREADS)]
     try:
         take_turn_of("us", [1])
@@ -68,4 +101,4 @@ def test_a_turn_is_not_taken_while_every_thread_of_its_region_is_at_work(monkeyp
             senders(Region.US).give_back()
     take_turn_of("us", [3])
     take_turn_of("", [4])
-    assert taken == [[2], [3], [4]]
+    assert taken == [[2], [1, 3], [4]]

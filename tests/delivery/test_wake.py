@@ -37,6 +37,14 @@ def test_wake_flag_lasts_a_second_at_most():
     assert 0 < ask(lambda redis: redis.pttl("headwater:wake:1")) <= 1_000
 
 
+def test_wake_sends_no_more_hints_while_there_are_enough(monkeypatch):
+    monkeypatch.setattr("delivery.wake.ENOUGH_QUEUED", 2)
+    for source_id in range(4):
+        wake([source_id], "us")
+    wake([9], "eu")
+    assert (hints("us"), hints("eu")) == ([[0], [1]], [[9]])
+
+
 def test_hint_ignores_flags_and_takes_fifty_lanes_a_task():
     wake([1], "us")
     hint(list(range(120)), "us")
