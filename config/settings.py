@@ -6,6 +6,7 @@ A missing or bad value stops the start with one line that says which and what to
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from celery.schedules import crontab
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
@@ -108,6 +109,8 @@ CELERY_BEAT_SCHEDULE = {
     # No expiry: it would be judged by the clock of another machine. Sweeps that piled up are one (delivery/tasks.py).
     "sweep": {"task": "delivery.tasks.sweep", "schedule": 1.0, "options": {"queue": "sweep"}},
     "partitions": {"task": "delivery.tasks.keep_partitions_ahead", "schedule": 60.0, "options": {"queue": "sweep"}},
+    # By the clock: a beat that is started again each hour must not put it off for ever.
+    "retention": {"task": "delivery.tasks.keep_retention", "schedule": crontab(minute=7), "options": {"queue": "sweep"}},
 }
 
 globals().update(_email := environment.email(demo=DEMO))

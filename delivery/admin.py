@@ -174,6 +174,8 @@ class BatchAdmin(OfSource):
         table = [
             [link(event), event.user_id or NOTHING, str(event.message_id), at(event.captured_at)] for event in events
         ]
+        if not table:
+            table = [["Past their retention: these events are gone.", *[NOTHING] * 3]]
         first = (page - 1) * EVENTS_ON_A_PAGE + 1
         title = f"Events {first} to {first + len(ids) - 1} of {batch.event_count}"
         card = table_card(title, ["Event", "userId", "messageId", "Captured (UTC)"], table)

@@ -282,7 +282,7 @@ class RetentionWarning(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+")
-    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    source = models.ForeignKey(Source, models.CASCADE, related_name="retention_warnings")
     before_id = models.BigIntegerField(help_text="It is about events with smaller ids.")
     number = models.PositiveSmallIntegerField(help_text="1 or 2.")
     waiting = models.PositiveIntegerField(help_text="Events that were never sent, or are to be sent again.")
@@ -302,4 +302,8 @@ class RetentionWarning(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"warning {self.number} of {self.waiting + self.set_aside + self.quarantined} events"
+        return f"warning {self.number} of {self.events} events"
+
+    @property
+    def events(self) -> int:
+        return self.waiting + self.set_aside + self.quarantined

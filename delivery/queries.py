@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 
 from delivery.enums import BatchState
-from delivery.models import Attempt, Batch, Event, Refusal
+from delivery.models import Attempt, Batch, Event, Refusal, RetentionWarning
 from integrations.enums import SourceState
 from integrations.models import Source
 from integrations.spec.findings import Finding
@@ -129,6 +129,11 @@ def latest_refusals(source: Source) -> list[Refusal]:
 
 def latest_attempts(source: Source) -> list[Attempt]:
     return list(Attempt.objects.filter(source=source).select_related("batch").order_by("-pk")[:LATEST])
+
+
+def latest_warning(source: Source) -> RetentionWarning | None:
+    """What of this source comes to the end of its retention without being sent."""
+    return RetentionWarning.objects.filter(source=source, ended_at=None).order_by("-pk").first()
 
 
 def _batches_of(source: Source, event_ids: Sequence[int]) -> dict[int, Batch]:

@@ -5,7 +5,7 @@ from typing import Any
 from celery import Task, shared_task
 from redis import Redis
 
-from delivery import partitions
+from delivery import partitions, retention
 from delivery import sweep as sweeping
 from delivery.errors import RedisUnavailableError
 from delivery.redis_link import ask
@@ -31,6 +31,11 @@ def sweep() -> None:
 @shared_task(name="delivery.tasks.keep_partitions_ahead")
 def keep_partitions_ahead() -> None:
     partitions.keep_ahead()
+
+
+@shared_task(name="delivery.tasks.keep_retention")
+def keep_retention() -> None:
+    retention.run()
 
 
 def _is_time() -> bool:

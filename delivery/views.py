@@ -18,5 +18,6 @@ def delivery(request: TenantRequest, source_id: int) -> HttpResponseBase:
         "events": queries.latest_events(source),
         "refusals": queries.latest_refusals(source),
         "attempts": queries.latest_attempts(source),
+        "warning": queries.latest_warning(source),
     }
     return render(request, "delivery/delivery.html", context)

@@ -318,7 +318,9 @@ class Migration(migrations.Migration):
                 (
                     "source",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="integrations.source"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="retention_warnings",
+                        to="integrations.source",
                     ),
                 ),
                 (

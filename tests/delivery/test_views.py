@@ -72,5 +72,5 @@ def test_delivery_page_asks_the_same_for_one_event_and_three(
 ):
     for _ in range(events):
         capture(source.tenant_id, call)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         viewer_client.get(page(source))
