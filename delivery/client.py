@@ -89,6 +89,12 @@ def _client() -> Iterator[httpx.Client]:
         _idle.append(client)
 
 
+def make_ready() -> None:
+    """Have a client: making one takes a while, which must not pass between a permit's moment and the request."""
+    with _client():
+        pass
+
+
 _idle: Final[deque[httpx.Client]] = deque()
 """As many as were ever in use at once. A deque needs no lock."""
 

@@ -1,23 +1,32 @@
 -- A permit for one request, spaced evenly: GCRA with a burst of one, on Redis' own clock.
 -- KEYS[1]: when the next request is free, in microseconds since 1970. KEYS[2]: a hash that counts the waits.
--- KEYS[3], KEYS[4]: the failing sources and the probe of the region (delivery/breaker.py); left out, nobody asks there.
+-- KEYS[3]: is there while some processes keep to a share of their own, after an outage of Redis.
+-- KEYS[4], KEYS[5]: the failing sources and the probe of the region (delivery/breaker.py); left out, nobody asks there.
 -- ARGV[1]: microseconds between two requests. ARGV[2]: the longest wait that the caller accepts, in microseconds.
 -- ARGV[3]: so many failing sources open the breaker. ARGV[4]: seconds that a probe lasts.
 -- ARGV[5]: the wait, in microseconds, of whoever the breaker keeps out. ARGV[6]: the source that asks.
 -- Gives back the wait and the number of failing sources. A permit is taken only when the wait is one that is accepted.
+-- A wait of -1: use your own share.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval = tonumber(ARGV[1])
 local patience = tonumber(ARGV[2])
+-- In the last second nobody gets one, so that the permits of the shares have left the second that counts.
+local shared = redis.call('PTTL', KEYS[3])
+if shared > 1100 then
+    return {-1, 0}
+elseif shared >= 0 then
+    return {patience + 1 + shared * 1000, 0}
+end
 local free = tonumber(redis.call('GET', KEYS[1]) or now)
 -- Further ahead than any permit can have set it: the clock was put back since.
 if free < now or free > now + patience + interval then
     free = now
 end
 local wait = free - now
-local failing = KEYS[3] and redis.call('SCARD', KEYS[3]) or 0
+local failing = KEYS[4] and redis.call('SCARD', KEYS[4]) or 0
 if wait <= patience then
-    if KEYS[3] and failing >= tonumber(ARGV[3]) and not redis.call('SET', KEYS[4], ARGV[6], 'NX', 'EX', ARGV[4]) then
+    if KEYS[4] and failing >= tonumber(ARGV[3]) and not redis.call('SET', KEYS[5], ARGV[6], 'NX', 'EX', ARGV[4]) then
         return {tonumber(ARGV[5]), failing}
     end
     local milliseconds = math.ceil((wait + interval) / 1000)

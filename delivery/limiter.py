@@ -1,7 +1,8 @@
 """At most 50 requests a second for a write key in a region, over all workers: Segment's rule for partners.
 
-Note: the numbers. Even spacing of 1/49 s with a burst of one lets 50 requests at most begin in any second, and still
-49 a second through. A bucket that fills up while nobody sends lets more through in the second after.
+Note: the numbers. Even spacing of 1/48 s with a burst of one lets 49 requests at most begin in any second. A bucket
+that fills up while nobody sends lets more through in the second after. 50 a second may arrive, so requests may be 41 ms
+early or late on their way; at 1/49 s it would be 20, and a busy machine was seen to take longer.
 """
 
 import threading
@@ -18,23 +19,32 @@ from redis.commands.core import Script
 
 from delivery import breaker
 from delivery.errors import RedisUnavailableError
-from delivery.redis_link import ask
+from delivery.redis_link import REST_SECONDS, ask
 from integrations.spec.limits import REQUESTS_PER_SECOND
 
-INTERVAL: Final = 1_000_000 // (REQUESTS_PER_SECOND - 1) + 1
+INTERVAL: Final = 1_000_000 // (REQUESTS_PER_SECOND - 2) + 1
 """Microseconds between two requests."""
 
 PATIENCE: Final = 100_000
 """Microseconds a turn sleeps for a permit at most; a longer wait is the lane's, not the worker's."""
 
 LATE_SECONDS: Final = 0.015
-"""A permit that is older is given up: fifty and one requests begin within a second when one is 20 ms late."""
+"""A permit that is older is given up; see the note for what is left for the way."""
 
 KEEP_TRYING_SECONDS: Final = 10.0
 """For another permit in place of one that came too late. The lease outlasts that and the request."""
 
 COUNTS: Final = "headwater:limiter"
 """The hash in which gcra.lua counts the waits: a field for each bound in milliseconds, and the sum in microseconds."""
+
+SHARED: Final = "headwater:limiter:shared"
+"""Is there while processes keep to their shares though Redis is back for some of them."""
+
+OWN_SHARE: Final = -1
+"""The wait that Redis answers then."""
+
+FIRST_SECONDS: Final = REST_SECONDS + 1
+"""After Redis failed, the first permit of this process' own share: it has asked Redis again by then."""
 
 SCRIPT: Final = (Path(__file__).parent / "gcra.lua").read_text()
 
@@ -83,8 +93,13 @@ def permits(asked: Sequence[Asked]) -> list[Permit]:
     asked_at = time.monotonic()
     try:
         waits = ask(partial(_permits, asked))
+        if OWN_SHARE not in waits and _LOCAL.leave():
+            waits = ask(partial(_return_together, asked))
     except RedisUnavailableError:
-        waits = [_LOCAL.permit(each.rate_key) for each in asked]
+        waits = [OWN_SHARE] * len(asked)
+    waits = [
+        _LOCAL.permit(each.rate_key) if wait == OWN_SHARE else wait for each, wait in zip(asked, waits, strict=True)
+    ]
     given_at = time.monotonic()
     return [
         Permit(each.rate_key, wait / 1_000_000, asked_at, given_at) for each, wait in zip(asked, waits, strict=True)
@@ -126,8 +141,14 @@ def _permits(asked: Sequence[Asked], redis: Redis) -> list[int]:
     return [wait for wait, _failing in answers]
 
 
+def _return_together(asked: Sequence[Asked], redis: Redis) -> list[int]:
+    """The first process that finds Redis back makes all wait for the others, who still leave it alone."""
+    redis.set(SHARED, 1, nx=True, px=round((FIRST_SECONDS + 1) * 1_000))
+    return _permits(asked, redis)
+
+
 def _question(asked: Asked) -> dict[str, Any]:
-    names = [f"headwater:rate:{asked.rate_key}", COUNTS]
+    names = [f"headwater:rate:{asked.rate_key}", COUNTS, SHARED]
     if asked.region:
         names += breaker.keys(asked.region)
     kept_out = round(breaker.KEPT_OUT_SECONDS * 1_000_000)
@@ -142,13 +163,15 @@ def _script() -> Script:
 
 
 class LocalShare:
-    """The same spacing within this process, for as long as Redis does not answer: its share of the 49 a second.
+    """The same spacing within this process, for as long as Redis does not answer: its share of the 48 a second.
 
-    A key's first permit comes a second late, so that the last ones given out by Redis have left the second that counts.
+    The first permit of an outage comes late: by then Redis was asked once more, so a failure that only this process saw
+    adds nothing to what the others get from Redis, and the last permits of Redis have left the second that counts.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._begun: int | None = None
         self._free: dict[str, int] = {}
 
     def permit(self, rate_key: str) -> int:
@@ -156,13 +179,19 @@ class LocalShare:
         interval = INTERVAL * settings.WORKER_PROCESSES
         with self._lock:
             now = time.monotonic_ns() // 1_000
-            free = self._free.get(rate_key, 0)
-            if now - free > 60_000_000:  # noqa: PLR2004  # not asked for a minute: another outage
-                free = now + 1_000_000
-            free = max(free, now)
+            self._begun = now if self._begun is None else self._begun
+            free = max(self._free.get(rate_key, 0), self._begun + round(FIRST_SECONDS * 1_000_000), now)
             wait = free - now
-            self._free[rate_key] = free + interval if wait <= PATIENCE else free
+            if wait <= PATIENCE:
+                self._free[rate_key] = free + interval
             return wait
+
+    def leave(self) -> bool:
+        """Redis answers again. Whether permits were given here meanwhile, and so by other processes too, perhaps."""
+        with self._lock:
+            used = bool(self._free)
+            self._begun, self._free = None, {}
+            return used
 
 
 _LOCAL: Final = LocalShare()

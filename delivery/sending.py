@@ -37,6 +37,7 @@ def start(sent: Sent, payloads: list[str], permit: Permit) -> "Future[Answer]":
 
 
 def _request(sent: Sent, payloads: list[str], permit: Permit, url: str) -> Answer:
+    client.make_ready()
     if not keep(permit):
         return NO_PERMIT
     content = body(payloads, clock.estimated_now())

@@ -3,8 +3,12 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from delivery import health
+from delivery.breaker import answered
+from delivery.enums import Outcome
 from delivery.health import Readiness, readiness
 from delivery.heartbeat import note_sweep
+from delivery.outcomes import Answer
+from delivery.redis_link import ask
 
 NOWHERE = "redis://127.0.0.1:1/0"
 
@@ -37,6 +41,23 @@ def test_readiness_without_redis_is_degraded(db, settings):
     settings.REDIS_URL = NOWHERE
     found = readiness()
     assert (found.ready, found.as_dict()["status"], list(found.problems)) == (True, "degraded", ["redis"])
+
+
+def test_readiness_without_a_sweep_is_degraded(db):
+    ask(lambda redis: redis.expire("headwater:swept", 86_400 - 40))
+    found = readiness()
+    assert found.as_dict()["status"] == "degraded"
+    assert found.problems["sweep"].startswith("No sweep for 4")
+    ask(lambda redis: redis.flushdb())
+    assert readiness().problems["sweep"].startswith("No sweep is known of.")
+
+
+def test_readiness_tells_of_a_region_that_answers_nobody(db):
+    for source_id in range(3):
+        answered("eu", source_id, Answer(Outcome.TIMEOUT, ambiguous=True))
+    found = readiness()
+    assert (found.ready, list(found.problems)) == (True, ["region eu"])
+    assert "3 sources failed" in found.problems["region eu"]
 
 
 def test_readiness_without_the_database_is_none(database_away):

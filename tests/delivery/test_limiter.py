@@ -1,12 +1,25 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from delivery import redis_link
-from delivery.limiter import INTERVAL, PATIENCE, SCRIPT, LocalShare, permit
-from delivery.redis_link import ask
+from delivery import limiter, redis_link
+from delivery.limiter import (
+    FIRST_SECONDS,
+    INTERVAL,
+    LATE_SECONDS,
+    OWN_SHARE,
+    PATIENCE,
+    SCRIPT,
+    SHARED,
+    LocalShare,
+    Permit,
+    keep,
+    permit,
+)
+from delivery.redis_link import REST_SECONDS, ask
 
 
 def redis_now():
@@ -15,11 +28,12 @@ def redis_now():
 
 
 def run_script(interval=INTERVAL, patience=PATIENCE, key="test"):
-    return ask(lambda redis: redis.eval(SCRIPT, 2, key, "counts", interval, patience))[0]
+    return ask(lambda redis: redis.eval(SCRIPT, 3, key, "counts", SHARED, interval, patience))[0]
 
 
-def test_interval_lets_fifty_requests_begin_in_a_second_at_most():
-    assert 49 * INTERVAL >= 1_000_000 > 48 * INTERVAL
+def test_interval_lets_fifty_requests_come_in_a_second_at_most_when_one_is_forty_milliseconds_late():
+    assert 48 * INTERVAL >= 1_000_000 > 47.6 * INTERVAL
+    assert 50 * INTERVAL >= 1_000_000 + 40_000
 
 
 def test_permits_are_spaced_by_the_interval():
@@ -58,6 +72,11 @@ def test_permits_of_many_threads_are_spaced_too():
     assert all(9_000_000 < later - earlier <= 10_000_000 for earlier, later in pairwise(waits))
 
 
+@pytest.fixture(autouse=True)
+def fresh_share(monkeypatch):
+    monkeypatch.setattr(limiter, "_LOCAL", LocalShare())
+
+
 @pytest.fixture
 def no_redis(settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
@@ -65,17 +84,68 @@ def no_redis(settings):
     redis_link.try_again()
 
 
-def test_without_redis_a_share_is_left(no_redis, settings):
-    assert 0.9 < permit("never asked before").wait <= 1
-    share = LocalShare()
-    settings.WORKER_PROCESSES = 4
-    first = share.permit("a")
-    assert 900_000 < first <= 1_000_000
+def test_without_redis_a_share_is_left_once_redis_was_asked_again(no_redis):
+    assert REST_SECONDS < FIRST_SECONDS - 0.1 < permit("a").wait <= FIRST_SECONDS
 
 
-def test_local_share_spaces_by_the_number_of_processes(settings):
+def test_a_failure_that_is_over_soon_leaves_no_share(settings, monkeypatch):
+    monkeypatch.setattr(limiter, "FIRST_SECONDS", 0.2)
+    redis_link.leave_alone()
+    assert not permit("a").is_given
+    redis_link.try_again()
+    assert permit("a").is_given
+    time.sleep(0.2)
+    redis_link.leave_alone()
+    assert not permit("a").is_given
+    redis_link.try_again()
+
+
+def test_the_first_to_find_redis_back_lets_all_wait_for_those_who_leave_it_alone(monkeypatch):
+    monkeypatch.setattr(limiter, "FIRST_SECONDS", 0.0)
+    redis_link.leave_alone()
+    assert permit("a").is_given
+    redis_link.try_again()
+    monkeypatch.setattr(limiter, "FIRST_SECONDS", FIRST_SECONDS)
+    assert not permit("a").is_given
+    assert run_script(key="another") == OWN_SHARE
+    ask(lambda redis: redis.pexpire(SHARED, 1_000))
+    assert PATIENCE < run_script(key="another") <= 1_200_000
+    ask(lambda redis: redis.delete(SHARED))
+    assert permit("a").is_given
+    assert not ask(lambda redis: redis.exists(SHARED))
+
+
+def test_a_permit_that_is_late_is_asked_for_anew():
+    late = replace(permit("a"), asked_at=time.monotonic() - 1, given_at=time.monotonic() - 1)
+    assert late.is_late
+    assert keep(late)
+    assert permit("a").wait > 0  # the other one was taken just now
+
+
+def test_a_permit_is_given_up_when_none_comes_in_time(no_redis, monkeypatch):
+    monkeypatch.setattr(limiter, "KEEP_TRYING_SECONDS", 0.1)
+    monkeypatch.setattr(limiter, "FIRST_SECONDS", 0.3)
+    assert not keep(Permit("a", 0.0, time.monotonic() - 1, time.monotonic() - 1))
+
+
+def test_permits_kept_by_threads_that_were_held_up_are_spaced(monkeypatch):
+    """Ten requests stood still between their permits and now: as many more are asked for, and none goes at once."""
+    began: list[float] = []
+
+    def go(_number):
+        then = time.monotonic() - 5
+        assert keep(Permit("a", 0.0, then, then))
+        began.append(time.monotonic())
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(go, range(10)))
+    assert max(began) - min(began) >= 9 * INTERVAL / 1_000_000 - LATE_SECONDS
+
+
+def test_local_share_spaces_by_the_number_of_processes(settings, monkeypatch):
     settings.WORKER_PROCESSES = 2
     share = LocalShare()
+    monkeypatch.setattr(limiter, "FIRST_SECONDS", 0.1)
     taken: list[int] = []
     while len(taken) < 4:
         wait = share.permit("a")

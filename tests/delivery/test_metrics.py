@@ -1,13 +1,17 @@
+import math
 from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from delivery import lanes, limiter, metrics
+from delivery.breaker import answered
 from delivery.clock import database_now
-from delivery.enums import Hold
+from delivery.enums import Hold, Outcome
+from delivery.heartbeat import note_sweep
 from delivery.models import Batch, Lane, RateHold
 from delivery.outbox import capture_many
+from delivery.outcomes import Answer
 from delivery.redis_link import ask
 from delivery.turn import take_turn
 from integrations.enums import Region
@@ -102,6 +106,17 @@ def test_metrics_count_the_waits_for_permits(db):
     assert counted == [sum(wait <= limit for wait in waits) for limit in (0, 0.02, 0.05, 0.1, 9)]
     assert found["permit_wait_seconds_count",] == 20
     assert found["permit_wait_seconds_sum",] == pytest.approx(sum(waits))
+
+
+def test_metrics_tell_of_regions_that_answer_nobody_and_of_the_last_sweep(db):
+    for source_id in range(3):
+        answered("eu", source_id, Answer(Outcome.TIMEOUT, ambiguous=True))
+    found = scraped()
+    assert [found["failing_sources", region] for region in ("us", "eu")] == [0, 3]
+    assert [found["breaker_open", region] for region in ("us", "eu")] == [0, 1]
+    assert math.isinf(found["last_sweep_age_seconds",])
+    note_sweep()
+    assert scraped()["last_sweep_age_seconds",] < 10
 
 
 def test_metrics_cost_as_many_queries_for_three_sources_as_for_one(tenant, source, call, django_assert_num_queries):

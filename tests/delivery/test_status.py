@@ -54,3 +54,9 @@ def test_status_without_sources(db):
 def test_status_of_an_unknown_tenant_says_so(db):
     with pytest.raises(CommandError, match="There is no tenant 'nobody'"):
         status("--tenant", "nobody")
+
+
+def test_status_tells_what_is_wrong_with_the_engine_beside_the_table(source):
+    problems = StringIO()
+    call_command("status", "--json", stdout=StringIO(), stderr=problems)
+    assert problems.getvalue().startswith("sweep: No sweep is known of.")

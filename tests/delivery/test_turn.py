@@ -398,6 +398,7 @@ def test_turn_logs_neither_key_nor_payload(source, segment, call, caplog):
 
 def test_turn_with_redis_away_goes_on_with_its_share(source, segment, call, settings, monkeypatch):
     monkeypatch.setattr(limiter, "_LOCAL", limiter.LocalShare())
+    monkeypatch.setattr(limiter, "FIRST_SECONDS", 1)
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     capture(source.tenant_id, call)
     take_turn([source.pk])

@@ -4,6 +4,7 @@ import pytest
 
 from tests.drills.rows import ROWS_WITHOUT
 from tests.drills.servers import Servers
+from tests.drills.web import Web
 from tests.drills.world import World
 
 
@@ -31,6 +32,14 @@ def world(lasting_world):
     lasting_world.begin()
     yield lasting_world
     lasting_world.end()
+
+
+@pytest.fixture
+def web(world):
+    """The product's web, with processes of its own."""
+    started = Web(world)
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,18 @@ def connect(name: str, region: str, key: str) -> list[int]:
     return [tenant.pk, connect_source(tenant, name="Main", region=Region(region), write_key=Secret(key)).pk]
 
 
+def issue_key(tenant_id: int) -> str:
+    """An ingest key of the tenant."""
+    from integrations.api_keys import issue_api_key
+    from integrations.enums import KeyPurpose
+    from tenants.models import Tenant
+    from tenants.scoping import every_tenant
+
+    with every_tenant():
+        tenant = Tenant.objects.get(pk=tenant_id)
+        return issue_api_key(tenant, KeyPurpose.INGEST, name="Drill", by=None)[1].reveal()
+
+
 def connect_many(name: str, region: str, key: str, count: int) -> list[list[int]]:
     """Tenants that all have this key, each with one event."""
     from django.db import transaction
@@ -119,7 +131,7 @@ def sweep() -> int:
 COMMANDS: dict[str, Any] = {
     command.__name__: command
     for command in (
-        *(connect, connect_many, capture, capture_calls, rename_and_capture),
+        *(connect, issue_key, connect_many, capture, capture_calls, rename_and_capture),
         *(change, delete_tenant, delete_source, hint, sweep),
     )
 }

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from datetime import datetime
 
 import pytest
 
@@ -98,7 +99,14 @@ def test_a_worker_whose_clock_is_an_hour_ahead_keeps_leases_and_rate(world, tmp_
     world.beat()
     world.drained(slow, *customers)
     assert max(key["most_in_a_second"] for key in world.segment.stats()["keys"]) <= 50
+    assert max(shift(entry) for entry in world.segment.entries("us", customers[0].key)) < 60
     check(world, *customers)
+
+
+def shift(entry):
+    """Seconds by which Segment moved the call's timestamp, for what sentAt said of the sender's clock."""
+    corrected, said = (datetime.fromisoformat(text) for text in (entry["timestamp"], entry["call"]["timestamp"]))
+    return abs((corrected - said).total_seconds())
 
 
 @pytest.mark.row(32)

@@ -1,7 +1,9 @@
 """Workers that are killed, stopped or crashed."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
 from tests.drills.checker import check
@@ -67,6 +69,27 @@ def test_process_killed_inside_its_transaction_leaves_neither_the_write_nor_the_
     check(world)
 
 
+@pytest.mark.row(3)
+@pytest.mark.slow_drill
+def test_web_killed_inside_the_transaction_that_captures_leaves_no_event(world, web):
+    """The table of events is locked, so the request stands in the middle of its transaction when gunicorn dies."""
+    customer = world.customer()
+    web.key_of(customer)
+    with psycopg.connect(world.servers.postgres.url) as locking, ThreadPoolExecutor(1) as pool:
+        locking.execute("LOCK TABLE delivery_event IN SHARE MODE")
+        posted = pool.submit(web.capture, customer)
+        assert eventually(lambda: world.one(WAITING_FOR_LOCK))
+        web.kill()
+        assert posted.exception(20) is not None
+    assert eventually(lambda: world.one(WAITING_FOR_LOCK), lambda waiting: waiting == 0) == 0
+    assert world.one("SELECT count(*) FROM delivery_event WHERE source_id = %s", customer.source_id) == 0
+    world.capture(customer)
+    check(world)
+
+
+WAITING_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+
 @pytest.mark.row(4)
 def test_worker_told_to_stop_finishes_its_requests_and_sends_nothing_twice(world):
     customers = [world.customer() for _ in range(3)]
@@ -83,6 +106,51 @@ def test_worker_told_to_stop_finishes_its_requests_and_sends_nothing_twice(world
         world.wake(customer)
     world.drained(*customers)
     assert [world.outcomes(customer) for customer in customers] == [["accepted"]] * 3
+    check(world)
+
+
+@pytest.mark.row(5)
+@pytest.mark.slow_drill
+def test_a_batch_that_crashes_its_worker_each_time_is_set_aside(world):
+    """The worker is killed whenever the batch's request has come. Simulated: the lease's 45 seconds are put back.
+
+    The first crash makes it suspected, the three after it were the batch's alone.
+    """
+    customer, bystander = world.customer(), world.customer()
+    world.segment.fault("us", "hang", containing="poison")
+    world.capture(customer, 2, filler="poison")
+    for crashes in range(1, 5):
+        worker = world.worker()
+        world.wake(customer)
+        world.requested(customer, crashes)
+        worker.kill()
+        world.let_pass(60, customer)
+    world.worker()
+    world.wake(customer)
+    world.drained(customer)
+    assert world.batches(customer) == [("set_aside", 2)]
+    assert "broke down" in world.reasons(customer)[0]
+    world.capture(customer)
+    world.capture(bystander)
+    world.drained(customer)
+    assert world.batches(customer) == [("accepted", 1), ("set_aside", 2)]
+    assert len(world.requests(customer)) == 5
+    check(world, bystander)
+
+
+@pytest.mark.row(22)
+@pytest.mark.slow_drill
+def test_a_missing_beat_is_told_until_there_is_one(world, web):
+    """Nothing is simulated: the alarm comes 15 s after the last sweep."""
+    world.worker()
+    assert web.ready()["problems"]["sweep"].startswith("No sweep is known of.")
+    beat = world.beat()
+    ready = {"status": "ready", "problems": {}}
+    assert eventually(web.ready, lambda said: said == ready) == ready
+    beat.kill()
+    said = eventually(web.ready, lambda said: said != ready)
+    assert said["status"] == "degraded"
+    assert said["problems"]["sweep"].startswith("No sweep for 1")
     check(world)
 
 
