@@ -180,6 +180,9 @@ if environment.flag("BEHIND_PROXY"):
 if SITE_URL.startswith("https://") and not DEBUG:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = environment.number("HSTS_SECONDS", default=31_536_000, at_least=0, at_most=63_072_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.flag("HSTS_SUBDOMAINS", default=True)
+# Preloading is about a whole domain, and its owner's to ask for; it cannot be taken back for months.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz|metrics)$", "^v1/"]
 SESSION_COOKIE_HTTPONLY = True
 

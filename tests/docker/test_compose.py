@@ -1,5 +1,8 @@
 """The compose file, as far as it can be checked without a container engine."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,23 @@ OWN = ["migrate", "web", "worker-us", "worker-eu", "beat"]
 def example_names():
     lines = (DOCKER / "env.example").read_text().splitlines()
     return {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
+
+
+def test_production_settings_pass_the_deployment_checks():
+    """With what the example asks for, Django has nothing to warn of."""
+    production = {
+        "DEMO": "0",
+        "DEBUG": "0",
+        "SITE_URL": "https://app.headwater.example",
+        "BEHIND_PROXY": "1",
+        "STATIC_COLLECTED": "1",
+        "SUPPORT_EMAIL": "help@headwater.example",
+    }
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    done = subprocess.run(
+        command, env={**os.environ, **production}, cwd=DOCKER.parent, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_process_of_a_deployment_is_there():
