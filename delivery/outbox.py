@@ -1,7 +1,9 @@
 """Capturing: a call becomes one Event and one Pending row for each source of the tenant, in the caller's transaction.
 
 Nothing here breaks the caller. What cannot be captured leaves a Refusal that says why; a database error of ours rolls
-back to our own savepoint and no further.
+back to our own savepoint and no further. One exception: when the database has no disk, memory or connections left, or
+can store not even the refusals, its error goes on to the caller. Better that the product's own write fails cleanly than
+that it is committed and its events are lost without a trace.
 """
 
 import logging
@@ -11,6 +13,7 @@ from itertools import islice
 from typing import Any, Final
 
 import psycopg
+from django.db import Error as DatabaseFailure
 from django.db import IntegrityError, transaction
 
 from delivery import partitions, refusals, storing
@@ -54,8 +57,9 @@ class Captured:
 def capture(tenant_id: int, call: Call, *, sources: Sequence[Source] | None = None, strict: bool = False) -> Captured:
     """Capture one call for the tenant's capturing sources, or for those given.
 
-    Inside a transaction the rows commit with it, outside in one of their own. Raises nothing, unless `strict`: then
-    CaptureRefusedError when the call is refused (letting it roll back the transaction takes the refusal along).
+    Inside a transaction the rows commit with it, outside in one of their own. Raises nothing but what the top of this
+    module says, unless `strict`: then CaptureRefusedError when the call is refused (letting it roll back the
+    transaction takes the refusal along).
     """
     captured = capture_many(tenant_id, [call], sources=sources)
     if strict and captured.refused:
@@ -64,7 +68,10 @@ def capture(tenant_id: int, call: Call, *, sources: Sequence[Source] | None = No
 
 
 def capture_many(tenant_id: int, calls: Iterable[Call], *, sources: Sequence[Source] | None = None) -> Captured:
-    """As `capture`, for any number of calls: a savepoint of its own for each 2,000 of them."""
+    """As `capture`, for any number of calls: a savepoint of its own for each 2,000 of them.
+
+    Outside a transaction, what came before an error of the database has been committed.
+    """
     captured = Captured()
     remaining = iter(calls)
     while chunk := list(islice(remaining, CALLS_PER_SAVEPOINT)):
@@ -91,7 +98,10 @@ def capture_built(tenant_id: int, name: str, build: Callable[[], Call]) -> Captu
 def _guarded(tenant_id: int, calls: list[Call], sources: Sequence[Source] | None) -> Captured:
     try:
         return _with_room(tenant_id, calls, sources)
-    except Exception as error:  # noqa: BLE001  # the caller's own write goes on; what we could not do is told below
+    except Exception as error:
+        if _lacks_resources(error):
+            raise
+        # The caller's own write goes on; what we could not do is told below.
         log.error("Capturing failed: %s.", describe(error), extra={"tenant_id": tenant_id})  # noqa: TRY400  # a traceback could quote the payload
     return _refused(tenant_id, [Rejected(call, RefusalReason.CAPTURE_FAILED) for call in calls], sources)
 
@@ -138,13 +148,21 @@ def _stored(sources: Sequence[Source], calls: list[Call]) -> Captured:
 
 
 def _refused(tenant_id: int, rejected: list[Rejected], sources: Sequence[Source] | None) -> Captured:
-    """Record refusals in a savepoint of their own; if not even that is possible, the log has it."""
+    """Record refusals in a savepoint of their own. Raises the database's error when not even that is possible."""
     try:
         with transaction.atomic():
             return Captured(refused=refusals.record(_wanting(tenant_id, sources), rejected))
-    except Exception as error:  # noqa: BLE001  # see _guarded
+    except DatabaseFailure as error:
         log.critical("%d refusals could not be stored: %s.", len(rejected), describe(error))
+        raise
+    except Exception as error:  # noqa: BLE001  # an error of ours: the caller's own write goes on
+        log.critical("%d refusals could not be made: %s.", len(rejected), describe(error))
         return Captured(refused=[refusals.unsaved(tenant_id, each) for each in rejected])
+
+
+def _lacks_resources(error: Exception) -> bool:
+    """Class 53 of PostgreSQL's errors. A refusal may still find its place: it would hide that the events are lost."""
+    return (getattr(error.__cause__, "sqlstate", None) or "").startswith("53")
 
 
 def _wanting(tenant_id: int, sources: Sequence[Source] | None) -> list[Source]:

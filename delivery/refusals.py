@@ -47,4 +47,6 @@ def _storable_finding(finding: dict[str, str]) -> dict[str, str]:
 def _excerpt(call: Any) -> str:
     with suppress(NotJsonError):
         return storable(encode(call).decode(), EXCERPT_CHARACTERS)
-    return storable(repr(call), EXCERPT_CHARACTERS)
+    with suppress(Exception):  # a repr() of the product's may raise anything
+        return storable(repr(call), EXCERPT_CHARACTERS)
+    return ""

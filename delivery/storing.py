@@ -58,6 +58,7 @@ def store(sources: Sequence[Source], prepared: Sequence[Prepared]) -> list[int]:
 def store_parts(sources: Sequence[Source], parts: Iterable[Sequence[Prepared]]) -> list[int]:
     """As `store`, in a statement for each part; PostgreSQL stores one while the next is taken from `parts`."""
     with ExitStack() as stack:
+        stack.enter_context(connection.wrap_database_errors)
         stack.enter_context(connection.connection.pipeline())
         cursors = []
         for part in filter(None, parts):

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from delivery.enums import RefusalReason
@@ -274,15 +274,52 @@ def test_capture_many_refuses_2000_calls_together_when_the_database_takes_one_of
     assert Tenant.objects.filter(slug="written").exists()
 
 
-def test_capture_survives_even_when_no_refusal_can_be_stored(source, call):
+def never(table):
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE delivery_event ADD CONSTRAINT never CHECK (false)")
-        cursor.execute("ALTER TABLE delivery_refusal ADD CONSTRAINT never CHECK (false)")
+        cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT never CHECK (false)")
+
+
+@pytest.mark.parametrize("count", [1, 500])
+def test_capture_raises_the_databases_error_when_not_even_a_refusal_can_be_stored(source, call, count, caplog):
+    """What the caller wrote before it may keep, if it wants to: only our savepoint is rolled back."""
+    never("delivery_event")
+    never("delivery_refusal")
     with transaction.atomic():
-        captured = capture(source.tenant_id, call)
         Tenant.objects.create(name="Written by the caller", slug="written")
-    assert [refusal.reason for refusal in captured.refused] == [RefusalReason.CAPTURE_FAILED]
+        with pytest.raises(IntegrityError):
+            capture_many(source.tenant_id, [call] * count)
     assert Tenant.objects.filter(slug="written").exists()
+    assert f"{count} refusals could not be stored: IntegrityError" in caplog.text
+
+
+def test_capture_built_raises_the_databases_error_when_not_even_a_refusal_can_be_stored(source):
+    never("delivery_refusal")
+    with pytest.raises(IntegrityError):
+        capture_built(source.tenant_id, "Email Opened", lambda: {}["missing"])
+
+
+@pytest.mark.parametrize("count", [1, 500])
+@pytest.mark.parametrize("state", ["53100", "53200", "53300"])
+def test_capture_raises_when_the_database_lacks_resources(source, call, count, state):
+    """Although a refusal would find room: here only the log of events has none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{state}'; END $$"
+        )
+        cursor.execute("CREATE TRIGGER full_disk BEFORE INSERT ON delivery_pending EXECUTE FUNCTION full_disk()")
+    with pytest.raises(OperationalError, match="no room"):
+        capture_many(source.tenant_id, [call] * count)
+    assert (Event.objects.count(), Refusal.objects.count()) == (0, 0)
+
+
+def test_capture_refuses_a_value_whose_repr_raises(source, call):
+    class Spiteful:
+        def __repr__(self):
+            raise RuntimeError
+
+    captured = capture(source.tenant_id, {**call, "properties": {"a": Spiteful()}})
+    assert [(refusal.reason, refusal.excerpt) for refusal in captured.refused] == [(RefusalReason.NOT_JSON, "")]
 
 
 def test_capture_built_records_a_mapping_that_raises(source, caplog):

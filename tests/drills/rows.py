@@ -6,6 +6,5 @@ ROWS: Final = 43
 
 ROWS_WITHOUT: Final = {
     25: "not whole: the erasure of payloads after a deletion is not drilled",
-    38: "not whole: a product's write commits without its events when not even their refusals find room",
     43: "no drill: there are no partitions and no retention yet",
 }
