@@ -7,14 +7,14 @@ from django.db import transaction
 
 from integrations import second_factor
 from integrations.errors import SecretError
-from integrations.models import WriteKey
+from integrations.models import SharedSecret, WriteKey
 from integrations.secrets import key_id_of, key_ring
 from tenants.scoping import every_tenant
 
 
 @dataclass(slots=True)
 class Rotation:
-    """How many write keys and second factors there are of each kind.
+    """How many write keys, shared secrets and second factors there are of each kind.
 
     `unreadable` tells of each why, without anything secret.
     """
@@ -31,11 +31,8 @@ def reencrypt_secrets(*, dry_run: bool = False) -> Rotation:
     """
     rotation = Rotation()
     with every_tenant():
-        for row_id in list(WriteKey.objects.order_by("pk").values_list("pk", flat=True)):
-            with transaction.atomic():
-                row = WriteKey.objects.select_for_update().filter(pk=row_id).first()
-                if row is not None:
-                    _reencrypt(row, rotation, dry_run=dry_run)
+        _reencrypt_rows(WriteKey, rotation, dry_run=dry_run)
+        _reencrypt_rows(SharedSecret, rotation, dry_run=dry_run)
     for authenticator_id in list(Authenticator.objects.order_by("pk").values_list("pk", flat=True)):
         _reencrypt_second_factor(authenticator_id, rotation, dry_run=dry_run)
     return rotation
@@ -51,17 +48,29 @@ def _reencrypt_second_factor(authenticator_id: int, rotation: Rotation, *, dry_r
     rotation.current += not changed
 
 
-def _reencrypt(row: WriteKey, rotation: Rotation, *, dry_run: bool) -> None:
+def _reencrypt_rows(model: type[WriteKey] | type[SharedSecret], rotation: Rotation, *, dry_run: bool) -> None:
+    for row_id in list(model.objects.order_by("pk").values_list("pk", flat=True)):
+        with transaction.atomic():
+            row = model.objects.select_for_update().filter(pk=row_id).first()
+            if row is not None:
+                _reencrypt(row, rotation, dry_run=dry_run)
+
+
+def _reencrypt(row: WriteKey | SharedSecret, rotation: Rotation, *, dry_run: bool) -> None:
     """The row is sealed anew even when only its fingerprint, which derives from the oldest key, has changed."""
-    before = (key_id_of(bytes(row.ciphertext)), row.fingerprint)
+    before = (key_id_of(bytes(row.ciphertext)), _fingerprint(row))
     try:
         row.seal(row.unseal())
     except SecretError as error:
-        rotation.unreadable.append(f"Source {row.source_id}: {error}")
+        rotation.unreadable.append(f"{row.owner}: {error}")
         return
-    if before == (key_ring().newest_id, row.fingerprint):
+    if before == (key_ring().newest_id, _fingerprint(row)):
         rotation.current += 1
         return
     rotation.reencrypted += 1
     if not dry_run:
-        row.save(update_fields=["ciphertext", "fingerprint"])
+        row.save(update_fields=["ciphertext", "fingerprint"] if isinstance(row, WriteKey) else ["ciphertext"])
+
+
+def _fingerprint(row: WriteKey | SharedSecret) -> str:
+    return row.fingerprint if isinstance(row, WriteKey) else ""

@@ -4,7 +4,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from integrations.models import WriteKey
+from integrations.api_keys import issue_api_key
+from integrations.enums import KeyPurpose
+from integrations.models import SharedSecret, WriteKey
 from integrations.queries import sending_credentials
 from integrations.rotation import Rotation, reencrypt_secrets
 from integrations.secrets import Secret, fingerprint, key_id_of
@@ -71,6 +73,23 @@ def test_reencrypt_secrets_leaves_the_unreadable_and_goes_on(source, other_sourc
     assert key_ids() == {"gone", "new"}
 
 
+def test_reencrypt_secrets_reaches_shared_secrets(tenant, settings):
+    key, _text = issue_api_key(tenant, KeyPurpose.INBOUND, name="Segment", by=None)
+    shared = SharedSecret(api_key=key)
+    shared.seal(Secret("swordfish"))
+    shared.save()
+    settings.ENCRYPTION_KEYS = [NEW, *settings.ENCRYPTION_KEYS]
+
+    assert reencrypt_secrets() == Rotation(reencrypted=1)
+
+    settings.ENCRYPTION_KEYS = [NEW]
+    with every_tenant():
+        assert SharedSecret.objects.get().unseal() == Secret("swordfish")
+        SharedSecret.objects.update(ciphertext=b"no ciphertext")
+    [why] = reencrypt_secrets().unreadable
+    assert why.startswith(f"API key {key.pk}: ")
+
+
 def test_command_prints_counts(source, settings):
     settings.ENCRYPTION_KEYS = [NEW, *settings.ENCRYPTION_KEYS]
     printed = StringIO()
@@ -79,8 +98,8 @@ def test_command_prints_counts(source, settings):
     call_command("reencrypt_secrets", stdout=printed)
 
     assert printed.getvalue().splitlines() == [
-        "Write keys: 1 to re-encrypt, 0 under the first key already, 0 unreadable.",
-        "Write keys: 1 re-encrypted, 0 under the first key already, 0 unreadable.",
+        "Secrets: 1 to re-encrypt, 0 under the first key already, 0 unreadable.",
+        "Secrets: 1 re-encrypted, 0 under the first key already, 0 unreadable.",
     ]
 
 
@@ -88,7 +107,7 @@ def test_command_fails_and_says_so_when_a_key_is_unreadable(source, other_source
     settings.ENCRYPTION_KEYS = [NEW]
     printed = StringIO()
 
-    with pytest.raises(CommandError, match="2 write keys cannot be read and were left as they are"):
+    with pytest.raises(CommandError, match="2 secrets cannot be read and were left as they are"):
         call_command("reencrypt_secrets", "--json", stdout=printed)
 
     result = json.loads(printed.getvalue())

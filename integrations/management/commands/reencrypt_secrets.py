@@ -9,8 +9,8 @@ from integrations.rotation import Rotation, reencrypt_secrets
 
 class Command(BaseCommand):
     help = (
-        "Re-encrypt every stored write key with the first key of ENCRYPTION_KEYS. When it reports none unreadable, "
-        "the other keys may leave the ring. docs/secrets.md has the steps."
+        "Re-encrypt every stored secret with the first key of ENCRYPTION_KEYS. When it reports none unreadable, the "
+        "other keys may leave the ring. docs/secrets.md has the steps."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,14 +25,14 @@ class Command(BaseCommand):
             self._tell(rotation, "to re-encrypt" if options["dry_run"] else "re-encrypted")
         if rotation.unreadable:
             raise CommandError(
-                f"{len(rotation.unreadable)} write keys cannot be read and were left as they are. Put the missing key "
-                "back into ENCRYPTION_KEYS, or have the write keys pasted again."
+                f"{len(rotation.unreadable)} secrets cannot be read and were left as they are. Put the missing key "
+                "back into ENCRYPTION_KEYS, or have the secrets pasted again."
             )
 
     def _tell(self, rotation: Rotation, done: str) -> None:
         for line in rotation.unreadable:
             self.stderr.write(line)
         self.stdout.write(
-            f"Write keys: {rotation.reencrypted} {done}, {rotation.current} under the first key already, "
+            f"Secrets: {rotation.reencrypted} {done}, {rotation.current} under the first key already, "
             f"{len(rotation.unreadable)} unreadable."
         )
