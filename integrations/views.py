@@ -65,12 +65,7 @@ def connect(request: TenantRequest) -> HttpResponseBase:
     form = ConnectForm(_posted(request))
     if form.is_valid():
         try:
-            connected = services.connect_source(
-                request.tenant,
-                name=form.cleaned_data["name"],
-                region=form.cleaned_data["region"],
-                write_key=form.cleaned_data["write_key"],
-            )
+            connected = _connect(request, form)
         except SourceNameError as error:
             form.add_error("name", str(error))
         else:
@@ -100,7 +95,8 @@ def replace_key(request: TenantRequest, source_id: int) -> HttpResponseBase:
     form = WriteKeyForm(_posted(request), source=changed)
     if form.is_valid():
         act = partial(services.replace_write_key, changed, form.cleaned_data["write_key"])
-        return _carry_out(request, changed, act, "has a new write key. The next request uses it.", REPLACED)
+        done = "has a new write key. The next request uses it."
+        return _carry_out(request, changed, act, done, "replaced the write key of")
     return render(request, "integrations/replace_key.html", {"form": form, "source": changed})
 
 
@@ -160,6 +156,14 @@ def disconnect(request: TenantRequest, source_id: int) -> HttpResponseBase:
     return render(request, "integrations/disconnect.html", {"source": changed})
 
 
+@transaction.atomic
+def _connect(request: TenantRequest, form: ConnectForm) -> Source:
+    given = {name: form.cleaned_data[name] for name in ("name", "region", "write_key")}
+    connected = services.connect_source(request.tenant, **given)
+    audit.note(request.tenant.pk, request.user, "connected", connected.name, region=connected.region)
+    return connected
+
+
 def _posted(request: HttpRequest) -> QueryDict | None:
     """The form's data; None, and not an empty form that would complain, when the page is only looked at."""
     return request.POST if request.method == "POST" else None
@@ -169,10 +173,17 @@ def _may_change(request: TenantRequest) -> bool:
     return Role(request.membership.role).includes(Role.ADMIN)
 
 
-def _carry_out(request: TenantRequest, changed: Source, act: Callable[[], None], done: str) -> HttpResponse:
-    """Do it, say how it went, and go to the source's page. If somebody else was faster, nothing is done."""
+def _carry_out(
+    request: TenantRequest, changed: Source, act: Callable[[], None], done: str, deed: str, **details: str
+) -> HttpResponse:
+    """Do it, note it in the history, say how it went, and go to the source's page.
+
+    If somebody else was faster, nothing is done.
+    """
     try:
-        act()
+        with transaction.atomic():
+            act()
+            audit.note(request.tenant.pk, request.user, deed, changed.name, **details)
     except SourceStateError as error:
         messages.error(request, str(error))
     else:

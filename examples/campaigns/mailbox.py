@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage as ParsedEmail
 from email.utils import parseaddr
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
@@ -31,10 +32,24 @@ class MailboxBackend(BaseEmailBackend):
         return len(MailboxMessage.objects.bulk_create(rows))
 
 
-def mails_for(user: User) -> QuerySet[MailboxMessage]:
-    """Newest first; staff see everybody's."""
+def mails_for(user: User | None) -> QuerySet[MailboxMessage]:
+    """What this visitor may read, newest first: everybody's mail, staff's apart.
+
+    Who signs up, was invited, or has forgotten a password reads the link before there is a log-in. In the demo one
+    person plays everybody; staff's mail stays theirs, because a staff log-in opens every company.
+    """
     mails = MailboxMessage.objects.order_by("-received_at", "-pk")
-    return mails if user.is_staff else mails.filter(recipients__contains=[user.email.lower()])
+    if user is not None and user.is_staff:
+        return mails
+    staff = EmailAddress.objects.filter(user__is_staff=True).values_list("email", flat=True)
+    return mails.exclude(
+        recipients__overlap=[*staff, *User.objects.filter(is_staff=True).values_list("email", flat=True)]
+    )
+
+
+def mails_to(user: User) -> QuerySet[MailboxMessage]:
+    """Those to the user's own address, newest first."""
+    return MailboxMessage.objects.order_by("-received_at", "-pk").filter(recipients__contains=[user.email.lower()])
 
 
 @dataclass(frozen=True)
