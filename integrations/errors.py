@@ -15,11 +15,15 @@ class SourceNameError(ValueError):
 
 
 class RequestError(ValueError):
-    """A request from a program cannot be taken: `status` is for that program, the message for who wrote it."""
+    """A request from a program cannot be taken: `status` and `code` are for that program, the message for its author.
 
-    def __init__(self, status: int, message: str) -> None:
+    Segment and its libraries send a request again after 408, 410, 429, 460 and 5xx: not for what stays wrong.
+    """
+
+    def __init__(self, status: int, message: str, code: str = "refused") -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
 
 
 class MessageError(RequestError):

@@ -3,25 +3,52 @@
 import base64
 import binascii
 import zlib
-from typing import Final
+from typing import Any, Final
 
-from django.http import HttpRequest, UnreadablePostError
+from django.http import HttpRequest
 
 from integrations.errors import RequestError
 
 GZIP: Final = 16 + zlib.MAX_WBITS
 """For zlib: a gzip header, and no other."""
 
+PIECE_BYTES: Final = 500_000
+THROWN_AWAY_BYTES: Final = 20 * PIECE_BYTES
+"""Read of a body that is too long, so that its sender gets the answer; past it the connection is closed."""
+
 
 def read_body(request: HttpRequest, limit: int) -> bytes:
     """The body, unpacked, of `limit` bytes at most. Raises RequestError."""
-    body = _read(request, limit)
+    return unpack(receive(request, limit), request, limit)
+
+
+def receive(request: HttpRequest, limit: int) -> bytes:
+    """The body as it was sent. Raises RequestError when that is over `limit` bytes.
+
+    To be called before anything is refused: gunicorn drops the connection when much of a body is left unread, and a
+    client that is still sending would not see the answer, and try again.
+    """
+    # Django reads nothing of a chunked body; a server that says so ends it where it ends.
+    stream = request.META["wsgi.input"] if request.META.get("wsgi.input_terminated") else request
+    try:
+        body: bytes = stream.read(limit + 1)
+        if len(body) <= limit:
+            return body
+        _throw_away(stream)
+    except OSError:
+        raise RequestError(400, "The connection ended before the body did.", "body_broken") from None
+    raise _too_large(limit)
+
+
+def unpack(body: bytes, request: HttpRequest, limit: int) -> bytes:
+    """What the Content-Encoding of the request hides, of `limit` bytes at most. Raises RequestError."""
     match request.headers.get("Content-Encoding", "").strip().lower():
         case "" | "identity":
             return body
         case "gzip" | "x-gzip":
             return _gunzipped(body, limit)
-    raise RequestError(415, "This Content-Encoding is not understood: send gzip, or none at all.")
+    message = "This Content-Encoding is not understood: send gzip, or none at all."
+    raise RequestError(415, message, "encoding_unknown")
 
 
 def basic_user(request: HttpRequest) -> str | None:
@@ -35,23 +62,14 @@ def basic_user(request: HttpRequest) -> str | None:
     try:
         decoded = base64.b64decode(credentials.strip(), validate=True).decode()
     except (binascii.Error, ValueError):
-        raise RequestError(401, "The Authorization header is not base64 of “KEY:”.") from None
+        raise RequestError(401, "The Authorization header is not base64 of “KEY:”.", "key_unreadable") from None
     return decoded.partition(":")[0]
 
 
-def _read(request: HttpRequest, limit: int) -> bytes:
-    """One byte more than allowed is read, and the rest of it left to the server to throw away."""
-    if int(request.headers.get("Content-Length") or 0) > limit:
-        raise _too_large(limit)
-    # Django reads nothing of a chunked body; a server that says so ends it where it ends.
-    stream = request.META["wsgi.input"] if request.META.get("wsgi.input_terminated") else request
-    try:
-        body: bytes = stream.read(limit + 1)
-    except (OSError, UnreadablePostError):
-        raise RequestError(400, "The connection ended before the body did.") from None
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
+def _throw_away(stream: Any) -> None:
+    for _ in range(THROWN_AWAY_BYTES // PIECE_BYTES):
+        if not stream.read(PIECE_BYTES):
+            return
 
 
 def _gunzipped(body: bytes, limit: int) -> bytes:
@@ -64,9 +82,10 @@ def _gunzipped(body: bytes, limit: int) -> bytes:
     if len(unpacked) > limit:
         raise _too_large(limit)
     if not unzip.eof:
-        raise RequestError(400, "Content-Encoding says gzip, but the body is not, or not all of it.")
+        message = "Content-Encoding says gzip, but the body is not, or not all of it."
+        raise RequestError(400, message, "gzip_broken")
     return unpacked
 
 
 def _too_large(limit: int) -> RequestError:
-    return RequestError(413, f"The body is over {limit:,} bytes: send smaller batches.")
+    return RequestError(413, f"The body is over {limit:,} bytes: send smaller batches.", "too_large")

@@ -6,9 +6,9 @@ from typing import Any, Final
 import orjson
 from django.http import HttpResponse
 
-from delivery.ingest.errors import RequestRefusedError
 from delivery.models import Refusal
 from delivery.outbox import Captured
+from integrations.errors import RequestError
 
 SUCCESS: Final = b'{"success": true}'
 
@@ -45,7 +45,7 @@ def single_taken(captured: Captured) -> HttpResponse:
     return _json(400, {"success": False, "code": "refused", "message": message, "refused": told})
 
 
-def refused(error: RequestRefusedError) -> HttpResponse:
+def refused(error: RequestError) -> HttpResponse:
     response = _json(error.status, {"success": False, "code": error.code, "message": str(error)})
     for name, value in WITH_STATUS.get(error.status, {}).items():
         response[name] = value

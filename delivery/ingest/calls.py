@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from delivery.ingest.errors import RequestRefusedError
+from integrations.errors import RequestError
 from integrations.spec.json_types import moment
 from integrations.spec.limits import MAX_BATCH_EVENTS
 
@@ -33,7 +33,7 @@ class _Request:
 
 
 def calls_of(method: str, body: dict[str, Any], received_at: datetime) -> list[Any]:
-    """The calls of a request, as they are to be captured. Raises RequestRefusedError.
+    """The calls of a request, as they are to be captured. Raises RequestError.
 
     What is no object is given back as it came: capture refuses it, and its neighbours go on.
     """
@@ -47,10 +47,10 @@ def calls_of(method: str, body: dict[str, Any], received_at: datetime) -> list[A
 def _items(body: dict[str, Any]) -> list[Any]:
     items = body.get("batch")
     if not isinstance(items, list):
-        raise RequestRefusedError(400, "batch_missing", "The body has no array “batch” with the calls.")
+        raise RequestError(400, "The body has no array “batch” with the calls.", "batch_missing")
     if len(items) > MAX_BATCH_EVENTS:
         message = f"The batch has {len(items):,} calls: send {MAX_BATCH_EVENTS:,} at most."
-        raise RequestRefusedError(413, "too_many", message)
+        raise RequestError(413, message, "too_many")
     return items
 
 
@@ -58,7 +58,7 @@ def _shared(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
     shared = {name: body[name] for name in MERGED if body.get(name)}
     for name, value in shared.items():
         if not isinstance(value, dict):
-            raise RequestRefusedError(400, f"{name}_not_object", f"“{name}” of the batch is not an object.")
+            raise RequestError(400, f"“{name}” of the batch is not an object.", f"{name}_not_object")
     return shared
 
 
