@@ -22,7 +22,7 @@ NPM: Final = NODE_FOLDER / "lib/node_modules/npm/bin/npm-cli.js"
 MANIFEST: Final = ("package.json", "package-lock.json")
 """The lock has versions and digests, and no addresses: npm asks the registry that this machine is set up for."""
 
-INSTALL: Final = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error")
+INSTALL: Final = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error", "--fetch-retries", "1")
 SECONDS: Final = 120
 
 
@@ -66,7 +66,7 @@ def _installed(folder: Path) -> Path:
     place = folder / digest
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
-    lock.wait(SECONDS)
+    assert lock.wait(SECONDS)
     try:
         if not place.exists():
             _install(folder / "new", place)
@@ -80,10 +80,12 @@ def _install(new: Path, place: Path) -> None:
     new.mkdir()
     for name in MANIFEST:
         shutil.copy(HERE / name, new)
-    done = subprocess.run([NODE, NPM, *INSTALL], cwd=new, capture_output=True, text=True, timeout=SECONDS, check=False)
-    if done.returncode:
+    command = [NODE, NPM, *INSTALL]
+    try:
+        subprocess.run(command, cwd=new, capture_output=True, text=True, timeout=SECONDS, check=True)
+    except subprocess.SubprocessError as error:
         raise NoLibraryError(
             "npm could not install @segment/analytics-node, which the tests of the ingest API need once. Run them "
-            f"where npm reaches a registry, or copy var/clients from such a machine.\n{done.stderr}"
-        )
+            f"where npm reaches a registry, or copy var/clients from such a machine.\n{getattr(error, 'stderr', error)}"
+        ) from None
     new.rename(place)
