@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from delivery.outbox import capture_many
 from delivery.review import CAMPAIGN
-from tests.conftest import WRITE_KEY
+from tests.conftest import WRITE_KEY, logged_in
 from tests.delivery.test_review import good
 
 STAFF = "/admin/review/"
@@ -85,7 +85,7 @@ def test_staff_review_is_for_staff_who_may_see_events(source, owner, owner_clien
     assert client.get(STAFF).status_code == 302
     owner.is_staff = True
     owner.save()
-    assert owner_client.get(STAFF).status_code == 403
+    assert logged_in(owner).get(STAFF).status_code == 403
 
 
 @pytest.mark.django_db
