@@ -51,3 +51,10 @@ class PersonKeyKind(models.TextChoices):
 
     USER = "user", "userId"
     ANONYMOUS = "anonymous", "anonymousId"
+
+
+class PropertyRule(models.TextChoices):
+    """What is done to a property before a call is captured; a property without a rule is kept."""
+
+    DROP = "drop", "Leave it out"
+    HASH = "hash", "Send a keyed hash"

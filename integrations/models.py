@@ -1,5 +1,6 @@
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from integrations import secrets
@@ -21,6 +22,11 @@ class Source(models.Model):
     state = models.CharField(max_length=12, choices=SourceState.choices, default=SourceState.CONNECTED)
     version = models.PositiveIntegerField(default=1)
     identity = models.CharField(max_length=10, choices=IdentityMode.choices, default=IdentityMode.USER_ID)
+    events_off = ArrayField(models.TextField(), default=list, blank=True, help_text="Names of tracks it does not want.")
+    property_rules = models.JSONField(default=dict, blank=True, help_text="What is done to a property, by its name.")
+    confirmed_version = models.PositiveIntegerField(
+        default=0, help_text="The version whose test event the customer has found in Segment."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -36,6 +42,11 @@ class Source(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the customer has seen an event in Segment that was sent with this key to this region."""
+        return self.confirmed_version == self.version
 
 
 class WriteKey(models.Model):
@@ -75,6 +86,21 @@ class WriteKey(models.Model):
     @property
     def _place(self) -> dict[str, str]:
         return {"table": "integrations_writekey", "row": str(self.pk), "field": "ciphertext"}
+
+
+class ConnectionTest(models.Model):
+    """The newest test event of a source: the customer finds its code in Segment and types it back."""
+
+    source = models.OneToOneField(Source, on_delete=models.CASCADE, primary_key=True, related_name="connection_test")
+    version = models.PositiveIntegerField(help_text="Source.version that it was sent for.")
+    code = models.CharField(max_length=6)
+    sent_at = models.DateTimeField()
+    wrong_codes = models.PositiveSmallIntegerField(default=0)
+
+    objects = ScopedManager("source__tenant")
+
+    def __str__(self) -> str:
+        return f"test of source {self.source_id}"
 
 
 class ApiKey(models.Model):

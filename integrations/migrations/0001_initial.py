@@ -2,6 +2,7 @@
 
 import uuid
 
+import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
@@ -160,6 +161,26 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
+                (
+                    "events_off",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(),
+                        blank=True,
+                        default=list,
+                        help_text="Names of tracks it does not want.",
+                        size=None,
+                    ),
+                ),
+                (
+                    "property_rules",
+                    models.JSONField(blank=True, default=dict, help_text="What is done to a property, by its name."),
+                ),
+                (
+                    "confirmed_version",
+                    models.PositiveIntegerField(
+                        default=0, help_text="The version whose test event the customer has found in Segment."
+                    ),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("changed_at", models.DateTimeField(auto_now=True)),
                 (
@@ -188,6 +209,25 @@ class Migration(migrations.Migration):
                         to="integrations.source",
                     ),
                 ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="ConnectionTest",
+            fields=[
+                (
+                    "source",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="connection_test",
+                        serialize=False,
+                        to="integrations.source",
+                    ),
+                ),
+                ("version", models.PositiveIntegerField(help_text="Source.version that it was sent for.")),
+                ("code", models.CharField(max_length=6)),
+                ("sent_at", models.DateTimeField()),
+                ("wrong_codes", models.PositiveSmallIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
