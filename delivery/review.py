@@ -65,7 +65,9 @@ Test = Callable[[Call, list[Finding]], str]
 
 
 def _user_id(call: Call, _findings: list[Finding]) -> str:
-    return "" if isinstance(call.get("userId"), str) and call["userId"] else "A call has no userId."
+    if isinstance(call.get("userId"), str) and call["userId"]:
+        return ""
+    return "A call has an anonymousId in place of a userId." if call.get("anonymousId") else "A call has no userId."
 
 
 def _own_id(call: Call, findings: list[Finding]) -> str:

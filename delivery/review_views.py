@@ -15,6 +15,8 @@ from django.views.decorators.http import require_GET
 from delivery.models import Event
 from delivery.review import Point, Report, Sighting, Verdict, review
 from delivery.review_calls import from_everyone, from_tenant
+from integrations.enums import IdentityMode
+from integrations.models import Source
 from integrations.staff_admin import NOTHING, badge, list_link, table_card, text_card
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
@@ -35,7 +37,9 @@ def tenant_review(request: TenantRequest) -> HttpResponseBase:
     days = _days(request)
     report = review(from_tenant(request.tenant.pk, _since(days), MOST))
     rows = [(point, pretty(point.example)) for point in report.points]
-    context = {"report": report, "rows": rows, "days": days, "spans": SPANS, "most": MOST}
+    # A decision of the tenant's, and the reason when point 1 fails.
+    opted_in = Source.objects.exclude(identity=IdentityMode.USER_ID).order_by("name")
+    context = {"report": report, "rows": rows, "days": days, "spans": SPANS, "most": MOST, "opted_in": opted_in}
     return render(request, "delivery/review.html", context)
 
 

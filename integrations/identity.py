@@ -13,9 +13,7 @@ from django.conf import settings
 from integrations.people import known_user_id, normal_email
 from integrations.secrets import derive_key
 from integrations.signals import Recipient
-from integrations.spec.findings import Severity
-from integrations.spec.linter import lint
-from integrations.spec.rules.identity import USER_ID_PLACEHOLDER
+from integrations.spec.rules.identity import is_placeholder
 
 MAX_ID_CHARACTERS: Final = 500
 """Of any id kept here: an index row of PostgreSQL holds 2,704 bytes."""
@@ -62,11 +60,10 @@ def email_anonymous_id(tenant_id: int, email: str) -> str:
 
 
 def is_somebody(user_id: Any) -> bool:
-    """Whether this can be one person's userId, and is no word such as null under which all people become one."""
-    if not (isinstance(user_id, str) and user_id.strip() and len(user_id) <= MAX_ID_CHARACTERS):
+    """Whether this can be one person's userId: a text that a database takes, and no word such as null."""
+    if not (isinstance(user_id, str) and len(user_id) <= MAX_ID_CHARACTERS and user_id.isprintable()):
         return False
-    found = lint({"type": "identify", "userId": user_id})
-    return not any(finding.code == USER_ID_PLACEHOLDER.name or finding.severity is Severity.ERROR for finding in found)
+    return bool(user_id.strip()) and not is_placeholder(user_id)
 
 
 def _recipient_field(activity: Any) -> str | None:

@@ -5,16 +5,16 @@ about one person, or two batches in another order, can neither make the person t
 messages say what is known already; they are read against it and take no lock.
 """
 
-from collections.abc import Sequence
-from typing import Final
+import json
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from integrations.anonymous import name_by_email
 from integrations.enums import PersonKeyKind
-from integrations.inbound.book import Book, keys_of
+from integrations.inbound.book import Book, Key, keys_of
 from integrations.inbound.parsing import Message
 from integrations.models import Person, PersonKey
 from integrations.queries import capturing_sources
@@ -28,6 +28,19 @@ LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('people of ' || %s:
 
 LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = '3s'"
 """Segment waits 5 s for an answer; a 503 in time is asked again."""
+
+PERSON_FIELDS: Final = ["id", "tenant_id", "user_id", "email", "group_id", "traits", "told_at", "seen_at", "created_at"]
+"""In the model's order, which `from_db` goes by."""
+TRAITS: Final = PERSON_FIELDS.index("traits")
+
+_FOUND: Final = f"""
+SELECT key.kind, key.value, {", ".join(f"person.{name}" for name in PERSON_FIELDS)}
+FROM integrations_personkey AS key JOIN integrations_person AS person ON person.id = key.person_id
+"""  # noqa: S608  # our own names
+FIND: Final = f"""
+{_FOUND} WHERE key.tenant_id = %s AND key.kind = 'user' AND key.value = ANY(%s)
+UNION ALL {_FOUND} WHERE key.tenant_id = %s AND key.kind = 'anonymous' AND key.value = ANY(%s)
+"""
 
 MOVE_KEYS: Final = """
 UPDATE integrations_personkey AS key SET person_id = moved.to_id
@@ -59,19 +72,25 @@ def keep(tenant_id: int, messages: Sequence[Message]) -> None:
 
 
 def _applied(tenant_id: int, messages: Sequence[Message]) -> Book:
-    """One query."""
-    keys = {key for message in messages for key in keys_of(message)}
-    values = {kind: [value for each, value in keys if each == kind] for kind in PersonKeyKind}
-    wanted = Q(kind=PersonKeyKind.USER, value__in=values[PersonKeyKind.USER])
-    wanted |= Q(kind=PersonKeyKind.ANONYMOUS, value__in=values[PersonKeyKind.ANONYMOUS])
-    people: dict[int, Person] = {}
-    found = {
-        (key.kind, key.value): people.setdefault(key.person_id, key.person)
-        for key in PersonKey.objects.filter(wanted).select_related("person")
-    }
-    book = Book(tenant_id, found, timezone.now())
+    book = Book(tenant_id, _known(tenant_id, {key for message in messages for key in keys_of(message)}), timezone.now())
     book.apply(messages)
     return book
+
+
+def _known(tenant_id: int, keys: Collection[Key]) -> dict[Key, Person]:
+    """Whom these keys lead to; several may lead to one. One query, in plain SQL: it is asked for each message."""
+    values = {kind: [value for each, value in keys if each == kind] for kind in PersonKeyKind}
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, [tenant_id, values[PersonKeyKind.USER], tenant_id, values[PersonKeyKind.ANONYMOUS]])
+        rows = cursor.fetchall()
+    people = {person_id: _person([person_id, *values]) for _kind, _value, person_id, *values in rows}
+    return {(kind, value): people[person_id] for kind, value, person_id, *_rest in rows}
+
+
+def _person(values: list[Any]) -> Person:
+    # Django leaves jsonb to its fields, which are not asked here.
+    values[TRAITS] = json.loads(values[TRAITS])
+    return Person.from_db(connection.alias, PERSON_FIELDS, values)
 
 
 def _write(book: Book) -> None:

@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from delivery.outbox import capture_many
 from delivery.review import CAMPAIGN
+from integrations.enums import IdentityMode
 from tests.conftest import WRITE_KEY, logged_in
 from tests.delivery.test_review import good
 
@@ -34,6 +35,20 @@ def test_review_is_403_for_a_viewer_and_404_for_a_stranger(source, viewer_client
 
 
 @pytest.mark.django_db
+def test_review_lists_the_sources_that_opted_in_to_anonymous_ids(source, other_source, owner_client):
+    other_source.identity = IdentityMode.TOOL_ID
+    other_source.save()
+    assert "Segment asks for a userId on every call" not in owner_client.get(page(source.tenant)).content.decode()
+    source.identity = IdentityMode.EMAIL_HASH
+    source.save()
+    call = {name: value for name, value in good(CAMPAIGN[0]).items() if name != "userId"}
+    capture_many(source.tenant_id, [call])
+    text = owner_client.get(page(source.tenant)).content.decode()
+    assert "Main</a>: An anonymousId made from a keyed hash of the email address" in text
+    assert "A call has an anonymousId in place of a userId." in text
+
+
+@pytest.mark.django_db
 def test_review_shows_nothing_of_another_tenant(source, other_source, owner_client):
     capture_many(other_source.tenant_id, [good("Secretly Watched")])
     text = owner_client.get(page(source.tenant)).content.decode()
@@ -47,8 +62,8 @@ def test_review_asks_the_same_whatever_was_captured(
     source, owner_client, staff_client, events, django_assert_num_queries
 ):
     capture_many(source.tenant_id, [good()] * events)
-    # Session, user, membership, sources, the walk between its two savepoints, and the menu of tenants.
-    with django_assert_num_queries(8):
+    # Session, user, membership, sources, the walk between its two savepoints, who opted in, and the menu of tenants.
+    with django_assert_num_queries(9):
         owner_client.get(page(source.tenant))
     with django_assert_num_queries(5):
         staff_client.get(STAFF)

@@ -81,6 +81,11 @@ def check_person(call: dict[Any, Any], found: list[Finding]) -> None:
         _check_id("anonymousId", anonymous_id, found)
 
 
+def is_placeholder(user_id: str) -> bool:
+    """Whether it is a word such as null or anonymous, under which all people become one."""
+    return user_id.strip().lower() in _PLACEHOLDERS
+
+
 def check_other_id(call: dict[Any, Any], found: list[Finding]) -> None:
     """The group of a group call, and the previous id of an alias call."""
     kind = call.get("type")
@@ -140,7 +145,7 @@ def _check_user_id(user_id: str, found: list[Finding]) -> None:
     code: Code | None = None
     if "@" in user_id and len(user_id) <= _LONGEST_EMAIL and _EMAIL.fullmatch(user_id.strip()):
         code, text = USER_ID_IS_EMAIL, "userId is an email address."
-    elif user_id.strip().lower() in _PLACEHOLDERS:
+    elif is_placeholder(user_id):
         code, text = USER_ID_PLACEHOLDER, "userId is a placeholder, not the id of a person."
     if code is not None:
         found.append(code.at("userId", text))

@@ -11,6 +11,7 @@ from django.utils import timezone
 from delivery.models import Event
 from delivery.outbox import capture
 from integrations.enums import IdentityMode
+from integrations.inbound import keeping
 from integrations.inbound.keeping import MAX_DEVICES, keep
 from integrations.inbound.parsing import MAX_TRAITS, Message
 from integrations.models import Person, PersonKey
@@ -63,6 +64,11 @@ def in_any_number_of_requests(tenant, messages, requests):
 @pytest.fixture(params=["one", "many"])
 def said(request, tenant):
     return lambda *messages: in_any_number_of_requests(tenant, messages, request.param)
+
+
+def test_people_are_read_in_the_order_of_their_model():
+    fields = Person._meta.concrete_fields  # noqa: SLF001  # Django's documented name
+    assert [field.attname for field in fields] == keeping.PERSON_FIELDS
 
 
 def test_an_identify_makes_a_person(said):
