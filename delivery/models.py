@@ -129,7 +129,7 @@ class Batch(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+")
-    source = models.ForeignKey(Source, models.CASCADE, related_name="batches")
+    source = models.ForeignKey(Source, models.CASCADE, db_index=False, related_name="batches")
     event_ids = ArrayField(models.BigIntegerField())
     event_count = models.PositiveIntegerField()
     bytes = models.PositiveIntegerField(help_text="Of the payloads, without commas and envelope.")
@@ -165,6 +165,10 @@ class Batch(models.Model):
         indexes = [
             # The batch of an event.
             GinIndex(fields=["event_ids"], name="batch_event_ids"),
+            # A source's batches; and what became of its events in the last hour, day or week, without reading rows.
+            models.Index(
+                fields=["source", "closed_at"], include=["state", "event_count", "again"], name="batch_by_source"
+            ),
             # A lane's open batches, oldest first.
             models.Index(fields=["source", "id"], name="batch_open", condition=Q(state="open")),
             # What a source owes besides, for retention.
@@ -188,7 +192,7 @@ class Attempt(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="attempts")
-    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    source = models.ForeignKey(Source, models.CASCADE, db_index=False, related_name="+")
     number = models.PositiveIntegerField()
     region = models.CharField(max_length=2, choices=Region.choices)
     source_version = models.PositiveIntegerField(help_text="Source.version when it was made.")
@@ -205,7 +209,11 @@ class Attempt(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["batch", "number"], name="attempt_number_once")]
-        indexes = [models.Index(fields=["started_at"], name="attempt_started_at")]
+        indexes = [
+            models.Index(fields=["started_at"], name="attempt_started_at"),
+            # A source's newest requests.
+            models.Index(fields=["source", "id"], name="attempt_by_source"),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.number} of batch {self.batch_id}"
@@ -256,7 +264,7 @@ class Refusal(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+")
-    source = models.ForeignKey(Source, models.CASCADE, null=True, blank=True, related_name="+")
+    source = models.ForeignKey(Source, models.CASCADE, null=True, blank=True, db_index=False, related_name="+")
     reason = models.CharField(max_length=16, choices=RefusalReason.choices)
     type = models.TextField(blank=True)
     name = models.TextField(blank=True)
@@ -268,7 +276,13 @@ class Refusal(models.Model):
     objects = ScopedManager()
 
     class Meta:
-        indexes = [models.Index(fields=["tenant", "-id"], name="refusal_newest")]
+        indexes = [
+            models.Index(fields=["tenant", "-id"], name="refusal_newest"),
+            # A source's newest, page by page.
+            models.Index(fields=["source", "id"], name="refusal_by_source"),
+            # How many a source had in the last hour, day or week.
+            models.Index(fields=["source", "refused_at"], name="refusal_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name or self.type or 'call'}: {self.get_reason_display()}"

@@ -273,7 +273,10 @@ class Migration(migrations.Migration):
                 (
                     "source",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="batches", to="integrations.source"
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="batches",
+                        to="integrations.source",
                     ),
                 ),
                 (
@@ -381,7 +384,10 @@ class Migration(migrations.Migration):
                 (
                     "source",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="integrations.source"
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="integrations.source",
                     ),
                 ),
                 (
@@ -392,7 +398,10 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "indexes": [models.Index(fields=["started_at"], name="attempt_started_at")],
+                "indexes": [
+                    models.Index(fields=["started_at"], name="attempt_started_at"),
+                    models.Index(fields=["source", "id"], name="attempt_by_source"),
+                ],
                 "constraints": [models.UniqueConstraint(fields=("batch", "number"), name="attempt_number_once")],
             },
         ),
@@ -522,6 +531,7 @@ class Migration(migrations.Migration):
                     "source",
                     models.ForeignKey(
                         blank=True,
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
@@ -536,7 +546,11 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "indexes": [models.Index(fields=["tenant", "-id"], name="refusal_newest")],
+                "indexes": [
+                    models.Index(fields=["tenant", "-id"], name="refusal_newest"),
+                    models.Index(fields=["source", "id"], name="refusal_by_source"),
+                    models.Index(fields=["source", "refused_at"], name="refusal_by_time"),
+                ],
             },
         ),
         migrations.AddIndex(
@@ -546,6 +560,12 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="batch",
             index=django.contrib.postgres.indexes.GinIndex(fields=["event_ids"], name="batch_event_ids"),
+        ),
+        migrations.AddIndex(
+            model_name="batch",
+            index=models.Index(
+                fields=["source", "closed_at"], include=("state", "event_count", "again"), name="batch_by_source"
+            ),
         ),
         migrations.AddIndex(
             model_name="batch",
