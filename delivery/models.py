@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from delivery.enums import GIVEN_UP, BatchState, Hold, Outcome, RefusalReason
+from delivery.importing.models import FileImport  # noqa: F401  # Django looks for models here
 from integrations.enums import Region
 from integrations.models import Source
 from tenants.models import Tenant

@@ -79,9 +79,9 @@ def capture_many(tenant_id: int, calls: Iterable[Call], *, sources: Sequence[Sou
     return captured
 
 
-def capture_or_raise(tenant_id: int, calls: list[Call]) -> Captured:
+def capture_or_raise(tenant_id: int, calls: list[Call], *, sources: Sequence[Source] | None = None) -> Captured:
     """As `capture_many`, for a sender that sends again: all is stored, or nothing is and the error is raised."""
-    return _with_room(tenant_id, calls, None)
+    return _with_room(tenant_id, calls, sources)
 
 
 def capture_built(tenant_id: int, name: str, build: Callable[[], Call]) -> Captured:

@@ -553,6 +553,53 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="FileImport",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "digest",
+                    models.CharField(help_text="SHA-256 of the file, and of how its rows become calls.", max_length=64),
+                ),
+                ("file_name", models.TextField()),
+                ("file_bytes", models.BigIntegerField()),
+                (
+                    "position",
+                    models.BigIntegerField(default=0, help_text="Bytes of the file whose rows are dealt with."),
+                ),
+                ("line", models.BigIntegerField(default=0, help_text="Lines in them.")),
+                ("captured", models.BigIntegerField(default=0, help_text="Events made.")),
+                ("duplicates", models.BigIntegerField(default=0, help_text="Rows that the source had before.")),
+                ("refused", models.BigIntegerField(default=0)),
+                ("requested_by", models.CharField(max_length=200)),
+                ("started_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "source",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="file_imports",
+                        to="integrations.source",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["tenant", "-id"], name="file_import_newest")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("source", "digest"), name="file_import_once"),
+                ],
+            },
+        ),
         migrations.AddIndex(
             model_name="replay",
             index=models.Index(fields=["source", "-id"], name="replay_newest"),
