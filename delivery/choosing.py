@@ -40,6 +40,11 @@ def next_parcel(lease: Lease, region: Region, in_flight: Collection[int] = (), *
     return cut(lease) if _may_open(lease.source_id, in_flight) else None
 
 
+def is_clear(source_id: int, in_flight: Collection[int]) -> bool:
+    """Whether the lane has no open batch but those in flight."""
+    return not Batch.objects.filter(source_id=source_id, state=BatchState.OPEN).exclude(pk__in=list(in_flight)).exists()
+
+
 def close(batch: Batch, state: BatchState, reason: str) -> bool:
     """End an open batch, unless its state or its number of attempts is no longer what `batch` says."""
     unchanged = Batch.objects.filter(pk=batch.pk, state=BatchState.OPEN, attempts_made=batch.attempts_made)

@@ -14,7 +14,7 @@ from typing import Final
 
 from delivery import lanes, limiter, sending
 from delivery.batching import Parcel
-from delivery.choosing import OPEN_BATCHES, next_parcel
+from delivery.choosing import OPEN_BATCHES, is_clear, next_parcel
 from delivery.client import batch_url
 from delivery.lanes import Lease
 from delivery.limiter import Permit
@@ -59,6 +59,11 @@ class Run:
 
     def may_begin(self, now: float) -> bool:
         return self.going and len(self.flights) < self.width and now >= self.pause_ends
+
+    def look_again(self) -> None:
+        """A replay may have brought the lane other batches since it was leased."""
+        in_flight = [sent.batch.pk for sent in self.flights.values()]
+        self.clear = self.clear and is_clear(self.lease.source_id, in_flight)
 
     def begin_next(self) -> "Future[Answer] | None":
         """Begin the next request that may be sent; None when there is none now, which may end the run."""

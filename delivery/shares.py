@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
-from celery.signals import celeryd_after_setup
+from celery.signals import celeryd_after_setup, worker_shutting_down
 
 from delivery.senders import senders
 from delivery.turn import take_turn
@@ -27,6 +27,15 @@ class _Slots:
 def count_slots(instance: Any, **_kwargs: Any) -> None:
     """Once the worker knows its number of threads."""
     _Slots.of_region = max(1, instance.concurrency * 3 // 4)
+
+
+_ending: Final = threading.Event()
+
+
+@worker_shutting_down.connect
+def end_turns(**_kwargs: Any) -> None:
+    """A worker that is told to stop waits for its turns: they end at their next moment."""
+    _ending.set()
 
 
 class Share:
@@ -61,6 +70,11 @@ class Share:
             self._beginning = None
             return self._next() if self._taken < _Slots.of_region else []
 
+    def has_slots(self) -> bool:
+        """Whether a hint that comes finds a slot: then nobody waits for the turns that are at work."""
+        with self._lock:
+            return self._taken < _Slots.of_region and not _ending.is_set()
+
     def give_back(self, lanes: list[int]) -> list[int]:
         """The turn with these is over. Gives lanes for another hint."""
         with self._lock:
@@ -90,6 +104,6 @@ def take_turn_of(region: str, source_ids: Sequence[int]) -> None:
     # With every thread at a request that hangs, the turn would read and cut for nothing. The sweep asks again.
     if senders(Region(region)).has_room() and (lanes := share.take()):
         try:
-            take_turn(lanes, begun=lambda: hint(share.begun(lanes), region))
+            take_turn(lanes, begun=lambda: hint(share.begun(lanes), region), may_go_on=share.has_slots)
         finally:
             hint(share.give_back(lanes), region)

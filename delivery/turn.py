@@ -28,7 +28,10 @@ from integrations.queries import sending_credentials
 from tenants.scoping import every_tenant
 
 TURN_SECONDS: Final = 2.0
-"""No request is begun after that: a lane with a million events must not keep the others waiting."""
+"""No request is begun after that, while others wait: a lane with a million events must not keep them waiting."""
+
+LONGEST_SECONDS: Final = 20.0
+"""And none after that, though nobody waits. Between two turns a lane has nothing in flight for a moment."""
 
 LINGER_SECONDS: Final = 1.0
 """So long a turn waits for an answer with nothing else to do. Then the request's own thread waits, and records it."""
@@ -47,20 +50,24 @@ BEGINNING_SECONDS: Final = 0.1
 """A turn has begun when so few of its first requests are under way, or after that time: then the next may begin."""
 
 
-def take_turn(source_ids: Sequence[int], begun: Callable[[], None] = lambda: None) -> None:
+def take_turn(
+    source_ids: Sequence[int], begun: Callable[[], None] = lambda: None, may_go_on: Callable[[], bool] = lambda: False
+) -> None:
     """Send what these lanes have, for about two seconds; a hint goes out for what is left. Harmless at any time.
 
-    `begun` is called once, when another turn finds threads for the requests of many lanes.
+    `begun` is called once, when another turn finds threads for the requests of many lanes. `may_go_on` is asked after
+    the two seconds, and every two seconds from then on: whether nobody waits for the slot.
     """
     clear_flags(source_ids)
     with every_tenant():
-        Turn([Run(lease) for lease in lanes.lease_many(source_ids)], begun).take()
+        Turn([Run(lease) for lease in lanes.lease_many(source_ids)], begun, may_go_on).take()
 
 
 class Turn:
-    def __init__(self, runs: list[Run], begun: Callable[[], None]) -> None:
+    def __init__(self, runs: list[Run], begun: Callable[[], None], may_go_on: Callable[[], bool]) -> None:
         self._runs = runs
         self._tell_begun: Callable[[], None] | None = begun
+        self._may_go_on = may_go_on
         self._begins = time.monotonic()
         self._ends = time.monotonic() + TURN_SECONDS
         self._landed: Landed = SimpleQueue()
@@ -70,6 +77,7 @@ class Turn:
     def take(self) -> None:
         self._begin_wave()
         while self._runs:
+            self._go_on()
             self._begin_more()
             self._check_begun()
             self._part([run for run in self._runs if not (run.flights or self._may_begin(run))])
@@ -88,6 +96,14 @@ class Turn:
         for run in self._runs:
             for future in run.flights:
                 self._watch(run, future)
+
+    def _go_on(self) -> None:
+        """Take two seconds more, if nobody waits for them."""
+        now = time.monotonic()
+        if self._ends <= now < self._begins + LONGEST_SECONDS and self._may_go_on():
+            self._ends = now + TURN_SECONDS
+            for run in self._runs:
+                _guarded(run, run.look_again)
 
     def _begin_more(self) -> None:
         for run in self._runs:

@@ -2,6 +2,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from celery.signals import worker_shutting_down
 
 from delivery import shares
 from delivery.senders import THREADS, senders
@@ -47,6 +48,22 @@ def test_share_gives_parked_lanes_back_once_each_and_as_many_as_a_turn_takes():
     assert share.give_back(turns[2]) == []
 
 
+def test_turns_may_go_on_until_the_last_slot_is_taken(monkeypatch):
+    monkeypatch.setattr(shares, "_ending", threading.Event())
+    share = Share()
+    begin_turn(share, 0)
+    begin_turn(share, 1)
+    assert share.has_slots()
+    begin_turn(share, 2)
+    assert not share.has_slots()
+
+
+def test_turns_end_when_the_worker_is_told_to_stop(monkeypatch):
+    monkeypatch.setattr(shares, "_ending", threading.Event())
+    worker_shutting_down.send(sender="worker", sig="SIGTERM", how="Warm", exitcode=0)
+    assert not Share().has_slots()
+
+
 def test_hints_that_come_while_a_turn_begins_are_one_turn():
     share = Share()
     share.park([1])
@@ -71,7 +88,7 @@ def test_turns_over_the_share_come_again_when_one_ends(monkeypatch):
     monkeypatch.setattr(shares, "_SHARES", {"us": Share()})
     ends, started = threading.Event(), threading.Semaphore(0)
 
-    def hang(_source_ids, begun):
+    def hang(_source_ids, begun, **_known):
         begun()
         started.release()
         ends.wait(20)

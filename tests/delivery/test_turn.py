@@ -9,6 +9,8 @@ from delivery.choosing import next_parcel
 from delivery.enums import BatchState, Hold, Outcome
 from delivery.models import Attempt, Batch, Event, Lane, Pending, RateHold
 from delivery.outbox import capture, capture_many
+from delivery.replay import replay
+from delivery.replayable import Criteria
 from delivery.turn import take_turn
 from integrations.enums import Region
 from integrations.models import WriteKey
@@ -131,6 +133,44 @@ def test_turn_yields_when_its_time_is_over_and_asks_for_another(source, tenant, 
     assert names(segment.events("us", OTHER_WRITE_KEY)) == ["Step 0 Done"]  # a single event is no reason to wait
     assert segment.events("us", WRITE_KEY) == []
     assert hints("us") == [[source.pk]]
+
+
+@pytest.mark.parametrize(("free", "sent"), [(True, 5), (False, 1)])
+def test_turn_goes_on_while_nobody_waits_for_its_slot(source, tenant, segment, monkeypatch, free, sent):
+    monkeypatch.setattr(turn, "TURN_SECONDS", 0)
+    capture_many(tenant.pk, steps(10_000))
+
+    def may_go_on():
+        monkeypatch.setattr(turn, "TURN_SECONDS", 15)
+        return free
+
+    take_turn([source.pk], may_go_on=may_go_on)
+    assert len(segment.requests()) == sent
+
+
+def test_turn_ends_sometime_though_nobody_waits(source, tenant, segment, monkeypatch):
+    monkeypatch.setattr(turn, "TURN_SECONDS", 0)
+    monkeypatch.setattr(turn, "LONGEST_SECONDS", 0)
+    capture_many(tenant.pk, steps(10_000))
+    take_turn([source.pk], may_go_on=lambda: True)
+    assert len(segment.requests()) == 1
+
+
+def test_turn_that_goes_on_finds_what_was_replayed_meanwhile(source, tenant, segment, monkeypatch):
+    """While it knew of no other batch, it did not look for any."""
+    Lane.objects.update(accepted_version=source.version)
+    monkeypatch.setattr(turn, "TURN_SECONDS", 0)
+    [replayed] = capture_many(tenant.pk, steps(1)).event_ids
+    take_turn([source.pk])
+    capture_many(tenant.pk, steps(10_000))
+
+    def may_go_on():
+        monkeypatch.setattr(turn, "TURN_SECONDS", 15)
+        replay(source, Criteria(event_ids=(replayed,)), token="again", requested_by="test")
+        return True
+
+    take_turn([source.pk], may_go_on=may_go_on)
+    assert Batch.objects.filter(replay__isnull=False).get().state == BatchState.ACCEPTED
 
 
 def test_turn_looks_once_more_after_it_has_released(source, segment, call, monkeypatch):
