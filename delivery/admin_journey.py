@@ -38,6 +38,8 @@ def _waiting(event: Event) -> Step:
     lane = related(event.source, "lane")
     if event.source.state == SourceState.PAUSED:
         why = "The source is paused: its events wait until it is resumed."
+    elif event.source.state == SourceState.SHADOW:
+        why = "The source is in shadow: when it is switched on, the customer chooses what is sent."
     elif lane and lane.hold:
         why = f"The lane is held: {lane.hold_reason or lane.get_hold_display()}"
     elif lane and lane.not_before:

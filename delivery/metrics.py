@@ -24,7 +24,7 @@ from integrations.enums import Region
 
 COUNTED_PER_SOURCE: Final = 100_000
 SENDING: Final = "sending"
-STATES: Final = (SENDING, "held", "paused", "disconnected")
+STATES: Final = (SENDING, "held", "paused", "shadow", "disconnected")
 """Of what waits: whether anything but time keeps it from being sent."""
 QUEUES: Final = (*Region.values, "sweep")
 

@@ -21,7 +21,7 @@ LATEST: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus:
-    """One source's numbers, counted in events. `state` is connected, paused, disconnected or held."""
+    """One source's numbers, counted in events. `state` is connected, paused, shadow, disconnected or held."""
 
     source_id: int
     tenant: str
@@ -49,6 +49,8 @@ class SourceStatus:
             return self.hold_reason
         if self.state == SourceState.CONNECTED:
             return self._sentence_of_a_running_source
+        if self.state == SourceState.SHADOW:
+            return "Events are captured and checked, and nothing is sent: the source is in shadow."
         kept = f" {self.waiting} are kept and wait." if self.waiting else ""
         doing = "captured, but not sent" if self.state == SourceState.PAUSED else "neither captured nor sent"
         return f"Events are {doing}, because the source is {self.state}.{kept}"

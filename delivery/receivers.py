@@ -12,7 +12,13 @@ from integrations.signals import EmailActivity, calls_due, source_changed
 from integrations.spec.calls import Call
 
 SENDING_AGAIN = frozenset(
-    {SourceChange.CONNECTED, SourceChange.KEY_REPLACED, SourceChange.REGION_CHANGED, SourceChange.RESUMED}
+    {
+        SourceChange.CONNECTED,
+        SourceChange.KEY_REPLACED,
+        SourceChange.REGION_CHANGED,
+        SourceChange.RESUMED,
+        SourceChange.WENT_LIVE,
+    }
 )
 """After these the lane starts afresh. A pause or disconnection needs nothing: the next attempt looks at the source."""
 

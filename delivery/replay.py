@@ -101,7 +101,9 @@ def notes(source: Source) -> list[str]:
         return ["The source is disconnected: reconnect it first."]
     paused = ["The source is paused: the events are queued and sent when it is resumed."]
     held = [f"The source is held, so the events are queued: {hold}"] if hold else []
-    return (paused if source.state == SourceState.PAUSED else []) + held
+    shadow = ["The source is in shadow: the events are queued and sent when it is switched on."]
+    waits = {SourceState.PAUSED: paused, SourceState.SHADOW: shadow}
+    return waits.get(SourceState(source.state), []) + held
 
 
 def _one_at_a_time(source: Source) -> None:

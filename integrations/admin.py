@@ -12,6 +12,7 @@ from integrations.staff_admin import NOTHING, StaffAdmin, WithinFilter, at, badg
 SOURCE_COLOURS: Final[dict[str, str]] = {
     SourceState.CONNECTED: "success",
     SourceState.PAUSED: "warning",
+    SourceState.SHADOW: "info",
 }
 
 

@@ -13,11 +13,14 @@ class SourceState(models.TextChoices):
 
     CONNECTED = "connected", "Connected"
     PAUSED = "paused", "Paused"
+    SHADOW = "shadow", "In shadow"
     DISCONNECTED = "disconnected", "Disconnected"
 
 
-CAPTURING_STATES = (SourceState.CONNECTED, SourceState.PAUSED)
-"""A paused source keeps what happens and sends it later; a disconnected one keeps nothing."""
+CAPTURING_STATES = (SourceState.CONNECTED, SourceState.PAUSED, SourceState.SHADOW)
+"""A paused source keeps what happens and sends it later. One in shadow keeps it to be looked at; what of it is sent is
+chosen when it goes live. A disconnected one keeps nothing.
+"""
 
 
 class SourceChange(models.TextChoices):
@@ -28,6 +31,8 @@ class SourceChange(models.TextChoices):
     REGION_CHANGED = "region_changed", "Region changed"
     PAUSED = "paused", "Paused"
     RESUMED = "resumed", "Resumed"
+    SHADOWED = "shadowed", "Put in shadow"
+    WENT_LIVE = "went_live", "Switched on"
     DISCONNECTED = "disconnected", "Disconnected"
 
 

@@ -27,6 +27,9 @@ class Source(models.Model):
     confirmed_version = models.PositiveIntegerField(
         default=0, help_text="The version whose test event the customer has found in Segment."
     )
+    shadow_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when what is captured is not to be sent without asking."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -38,6 +41,13 @@ class Source(models.Model):
             models.CheckConstraint(condition=models.Q(region__in=Region.values), name="source_region_known"),
             models.CheckConstraint(condition=models.Q(state__in=SourceState.values), name="source_state_known"),
             models.CheckConstraint(condition=models.Q(identity__in=IdentityMode.values), name="source_identity_known"),
+            # A source that is disconnected in shadow comes back in shadow.
+            models.CheckConstraint(
+                condition=models.Q(state=SourceState.SHADOW, shadow_since__isnull=False)
+                | models.Q(state__in=[SourceState.CONNECTED, SourceState.PAUSED], shadow_since=None)
+                | models.Q(state=SourceState.DISCONNECTED),
+                name="source_shadow_has_time",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from integrations.enums import CAPTURING_STATES, IdentityMode, Region, SourceChange, SourceState
 from integrations.errors import SourceNameError, SourceStateError
@@ -19,9 +20,14 @@ from tenants.models import Tenant
 from tenants.scoping import scope
 
 
-def connect_source(tenant: Tenant, *, name: str, region: Region, write_key: Secret) -> Source:
-    """A new source that captures and sends from now on. Raises SourceNameError or WriteKeyError."""
+def connect_source(tenant: Tenant, *, name: str, region: Region, write_key: Secret, in_shadow: bool = False) -> Source:
+    """A new source that captures and, unless it is in shadow, sends from now on.
+
+    Raises SourceNameError or WriteKeyError.
+    """
     source = Source(tenant=tenant, name=name, region=Region(region))
+    if in_shadow:
+        _put_in_shadow(source)
     with transaction.atomic(), scope(tenant.pk):
         _save_named(source)
         _store_write_key(source, write_key)
@@ -30,11 +36,14 @@ def connect_source(tenant: Tenant, *, name: str, region: Region, write_key: Secr
 
 
 def reconnect_source(source: Source, write_key: Secret, region: Region) -> None:
-    """Connect a disconnected source again; what it captured before is sent with the new key, to the new region."""
+    """Connect a disconnected source again; what it captured before is sent with the new key, to the new region.
+
+    One that was in shadow is so again: nothing that it captured is sent without asking.
+    """
     with _locked(source):
         _require(source, SourceState.DISCONNECTED, instead="it is connected already")
         source.region = Region(region)
-        source.state = SourceState.CONNECTED
+        source.state = SourceState.SHADOW if source.shadow_since else SourceState.CONNECTED
         _store_write_key(source, write_key)
         _save_with_new_credentials(source, SourceChange.CONNECTED)
 
@@ -70,6 +79,28 @@ def resume_source(source: Source) -> None:
         _save_state(source, SourceState.CONNECTED, SourceChange.RESUMED)
 
 
+def enter_shadow(source: Source) -> None:
+    """Go on capturing, send nothing, and ask before anything captured from now on is sent.
+
+    What waits from before stays owed: it is sent when the source goes live.
+    """
+    with _locked(source):
+        if source.state not in {SourceState.CONNECTED, SourceState.PAUSED}:
+            raise SourceStateError(f"“{source.name}” is {source.get_state_display().lower()}. Nothing was changed.")
+        _put_in_shadow(source)
+        source.save(update_fields=["state", "shadow_since", "changed_at"])
+        _tell(source, SourceChange.SHADOWED)
+
+
+def go_live(source: Source) -> None:
+    """Send everything that waits. What of the shadow is not to be sent is taken away first: delivery/shadow.py."""
+    with _locked(source):
+        _require(source, SourceState.SHADOW, instead=f"it is {source.get_state_display().lower()}")
+        source.state, source.shadow_since = SourceState.CONNECTED, None
+        source.save(update_fields=["state", "shadow_since", "changed_at"])
+        _tell(source, SourceChange.WENT_LIVE)
+
+
 def disconnect_source(source: Source) -> None:
     """Stop capturing and sending, and erase the write key. Events that wait are kept."""
     with _locked(source):
@@ -101,6 +132,10 @@ def _locked(source: Source) -> Iterator[None]:
         except Source.DoesNotExist:
             raise SourceStateError(f"“{source.name}” no longer exists.") from None
         yield
+
+
+def _put_in_shadow(source: Source) -> None:
+    source.state, source.shadow_since = SourceState.SHADOW, timezone.now()
 
 
 def _require(source: Source, state: SourceState, *, instead: str) -> None:

@@ -143,7 +143,12 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
-                        choices=[("connected", "Connected"), ("paused", "Paused"), ("disconnected", "Disconnected")],
+                        choices=[
+                            ("connected", "Connected"),
+                            ("paused", "Paused"),
+                            ("shadow", "In shadow"),
+                            ("disconnected", "Disconnected"),
+                        ],
                         default="connected",
                         max_length=12,
                     ),
@@ -179,6 +184,14 @@ class Migration(migrations.Migration):
                     "confirmed_version",
                     models.PositiveIntegerField(
                         default=0, help_text="The version whose test event the customer has found in Segment."
+                    ),
+                ),
+                (
+                    "shadow_since",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Since when what is captured is not to be sent without asking.",
+                        null=True,
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
@@ -277,7 +290,20 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="source",
             constraint=models.CheckConstraint(
-                condition=models.Q(("state__in", ["connected", "paused", "disconnected"])), name="source_state_known"
+                condition=models.Q(("state__in", ["connected", "paused", "shadow", "disconnected"])),
+                name="source_state_known",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="source",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("shadow_since__isnull", False), ("state", "shadow")),
+                    models.Q(("shadow_since", None), ("state__in", ["connected", "paused"])),
+                    ("state", "disconnected"),
+                    _connector="OR",
+                ),
+                name="source_shadow_has_time",
             ),
         ),
         migrations.AddConstraint(
