@@ -12,33 +12,55 @@ from integrations.anonymous import Stranger, name_by_anonymous_id, remember
 from integrations.enums import IdentityMode
 from integrations.identity import MAX_ID_CHARACTERS, email_anonymous_id, is_somebody, tool_anonymous_id
 from integrations.models import Source
+from integrations.property_rules import apply_rules
 from integrations.spec.calls import Call
+from integrations.trial import is_trial
 
 
 def is_plain(source: Source) -> bool:
     """Whether the source takes calls as they are."""
-    return source.identity == IdentityMode.USER_ID
+    return not (source.events_off or source.property_rules) and source.identity == IdentityMode.USER_ID
+
+
+def is_wanted(source: Source, call: Any) -> bool:
+    """Whether the source takes the call: a track by its event, anything else always."""
+    if not (source.events_off and isinstance(call, dict) and call.get("type") == "track"):
+        return True
+    return call.get("event") not in source.events_off or is_trial(call)
 
 
 def shape(source: Source, call: Call) -> Call:
     """The call as this source wants it: a new one, or the same when there is nothing to change.
 
-    A call without a userId gets the anonymousId that the source opted in to, if it tells enough to make one.
+    A call without a userId gets the anonymousId that the source opted in to, if it tells enough to make one. Then the
+    rules for properties are applied: an anonymousId is made of what is left out, too.
     """
+    return _ruled(source, _identified(source, call))
+
+
+def shape_all(source: Source, calls: Sequence[Any]) -> list[Any]:
+    """The calls that this source wants, as it wants them; before them an identify for each person named now.
+
+    In the caller's transaction. At most two statements: one notes the anonymousIds that are given out, one asks whose
+    userId has become known.
+    """
+    wanted = [call for call in calls if is_wanted(source, call)]
+    identified = [_identified(source, call) for call in wanted]
+    remember(source, [_stranger(call) for call, given in zip(identified, wanted, strict=True) if call is not given])
+    named = name_by_anonymous_id(source, _user_ids(source, identified))
+    return [_ruled(source, call) for call in (*named, *identified)]
+
+
+def _identified(source: Source, call: Any) -> Any:
     if not lacks_identity(call):
         return call
     anonymous_id = anonymous_id_of(source, call)
     return {**call, "anonymousId": anonymous_id} if anonymous_id else call
 
 
-def shape_all(source: Source, calls: Sequence[Any]) -> list[Any]:
-    """The calls as this source wants them, in its transaction; before them an identify for each person named now.
-
-    At most two statements: one notes the anonymousIds that are given out, one asks whose userId has become known.
-    """
-    shaped = [shape(source, call) for call in calls]
-    remember(source, [_stranger(call) for call, given in zip(shaped, calls, strict=True) if call is not given])
-    return [*name_by_anonymous_id(source, _user_ids(source, shaped)), *shaped]
+def _ruled(source: Source, call: Any) -> Any:
+    """By the source's rules. A test event has nothing of anybody in it, and its code has to arrive."""
+    return call if is_trial(call) else apply_rules(source.property_rules, source.tenant_id, call)
 
 
 def lacks_identity(call: Any) -> bool:

@@ -100,3 +100,15 @@ def test_sources_with_key_finds_the_same_key_in_the_same_region_of_the_tenant(te
     with scope(tenant.pk):
         assert sources_with_key(Secret(WRITE_KEY), Region.US) == [source]
         assert sources_with_key(Secret(WRITE_KEY), Region.US, apart_from=source) == []
+
+
+def test_capturing_sources_has_the_wishes_of_a_source_as_python_has_them(tenant, source):
+    source.events_off, source.property_rules = ["Email Opened", "a, b {}"], {"email": "hash"}
+    source.save()
+
+    assert [(found.events_off, found.property_rules) for found in capturing_sources(tenant.pk)] == [
+        (["Email Opened", "a, b {}"], {"email": "hash"})
+    ]
+    source.property_rules = {}
+    source.save()
+    assert capturing_sources(tenant.pk)[0].property_rules == {}

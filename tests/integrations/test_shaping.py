@@ -1,7 +1,9 @@
 import pytest
 
 from integrations.enums import IdentityMode
-from integrations.shaping import is_plain, shape
+from integrations.shaping import is_plain, is_wanted, shape, shape_all
+from integrations.trial import EVENT, trial_call
+from tenants.scoping import scope
 
 CALL = {
     "type": "track",
@@ -77,4 +79,42 @@ def test_an_id_that_is_there_is_left_alone(by_tool_id, known):
 @pytest.mark.parametrize("mode", [IdentityMode.TOOL_ID, IdentityMode.EMAIL_HASH])
 def test_a_call_that_tells_too_little_stays_without_an_id(source, mode, call):
     source.identity = mode
+    assert shape(source, call) is call
+
+
+def test_a_source_with_rules_or_without_an_event_is_not_plain(source):
+    source.events_off = ["Email Opened"]
+    assert not is_plain(source)
+    source.events_off, source.property_rules = [], {"email": "drop"}
+    assert not is_plain(source)
+
+
+def test_a_source_is_not_sent_the_tracks_that_it_does_not_want(source):
+    source.events_off = ["Email Opened"]
+    clicked = {**CALL, "event": "Email Link Clicked"}
+    page = {"type": "page", "name": "Email Opened", "userId": "u-7"}
+    assert [is_wanted(source, call) for call in (CALL, clicked, page, "no call")] == [False, True, True, True]
+    with scope(source.tenant_id):
+        assert shape_all(source, [CALL, clicked, page]) == [clicked, page]
+
+
+def test_the_anonymous_id_is_made_of_what_is_left_out(by_email_hash):
+    made = shape(by_email_hash, CALL)["anonymousId"]
+    by_email_hash.property_rules = {"email": "drop"}
+    assert shape(by_email_hash, CALL) == {**CALL, "anonymousId": made, "context": {"yourToolId": "7", "traits": {}}}
+
+
+def test_the_identify_of_a_person_who_is_named_goes_by_the_rules(by_tool_id):
+    by_tool_id.property_rules = {"email": "drop"}
+    with scope(by_tool_id.tenant_id):
+        shape_all(by_tool_id, [CALL])
+        identify, _ = shape_all(by_tool_id, [{**CALL, "userId": "u-7"}])
+    assert (identify["type"], identify["userId"], identify["anonymousId"]) == ("identify", "u-7", "headwater-7")
+    assert identify["traits"] == {}
+
+
+def test_the_event_of_a_test_goes_out_as_it_is(source):
+    source.events_off, source.property_rules = [EVENT], {"test_code": "hash"}
+    call = trial_call("ABC234")
+    assert is_wanted(source, call)
     assert shape(source, call) is call
