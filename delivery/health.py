@@ -11,6 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 from delivery.breaker import breakers
 from delivery.errors import RedisUnavailableError
 from delivery.heartbeat import LATE_SECONDS, sweep_age
+from delivery.partitions import place
 from delivery.redis_link import ask
 
 
@@ -29,7 +30,7 @@ class Readiness:
 def readiness() -> Readiness:
     """Redis may be away: captures and sending go on without it, slower."""
     database = _database_problem()
-    problems = {"database": database, **engine_problems()}
+    problems = {"database": database, "log": "" if database else _log_problem(), **engine_problems()}
     return Readiness(not database, {what: problem for what, problem in problems.items() if problem})
 
 
@@ -48,6 +49,10 @@ def engine_problems() -> dict[str, str]:
 NO_ANSWERS: Final = (
     "Segment answers nobody: {sources} sources failed and none succeeded since. One request at a time is tried, and "
     "events wait."
+)
+NO_ROOM: Final = (
+    "The log has room for {room:,} more events, and nobody makes partitions: is beat running? `manage.py partitions` "
+    "makes some."
 )
 NO_SWEEP: Final = "{since} Captures are sent, retries are not: start a beat, and a worker that takes the queue 'sweep'."
 
@@ -74,6 +79,11 @@ def _check_migrations() -> None:
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise _NotMigratedError
+
+
+def _log_problem() -> str:
+    here = place()
+    return NO_ROOM.format(room=here.ahead) if here.short else ""
 
 
 def _redis_problem() -> str:

@@ -1,6 +1,6 @@
 """The state of the engine for Prometheus, read when it is asked for. No label names a tenant or a source.
 
-docs/metrics.md lists them. A scrape costs three queries, whose work grows with the number of sources and with what
+docs/metrics.md lists them. A scrape costs four queries, whose work grows with the number of sources and with what
 waits (counted up to 100,000 events a source), and three round trips to Redis.
 """
 
@@ -19,6 +19,7 @@ from delivery.enums import Outcome
 from delivery.errors import RedisUnavailableError
 from delivery.heartbeat import sweep_age
 from delivery.limiter import COUNTS
+from delivery.partitions import place
 from delivery.redis_link import ask
 from integrations.enums import Region
 
@@ -120,7 +121,12 @@ def _database() -> list[Metric]:
         cursor.execute("SELECT count(*) FROM delivery_ratehold WHERE until > clock_timestamp()")
         (held_keys,) = cursor.fetchone()
     holds = GaugeMetricFamily("headwater_rate_holds", "Write keys that Segment asked to pause (429).", held_keys)
-    return [*_waiting(lanes), _lanes(lanes), _attempts(attempts), holds]
+    room = GaugeMetricFamily(
+        "headwater_event_ids_ahead",
+        "Events that the log has partitions for, before somebody makes more.",
+        place().ahead,
+    )
+    return [*_waiting(lanes), _lanes(lanes), _attempts(attempts), holds, room]
 
 
 def _lanes(lanes: list[_Lanes]) -> Metric:

@@ -37,6 +37,13 @@ def test_readiness_with_both_servers(db):
     assert readiness().as_dict() == {"status": "ready", "problems": {}}
 
 
+def test_readiness_without_room_in_the_log_is_degraded(db, settings):
+    settings.EVENT_PARTITION_IDS = 10**12
+    found = readiness()
+    assert (found.ready, found.as_dict()["status"], list(found.problems)) == (True, "degraded", ["log"])
+    assert "manage.py partitions" in found.problems["log"]
+
+
 def test_readiness_without_redis_is_degraded(db, settings):
     settings.REDIS_URL = NOWHERE
     found = readiness()
@@ -75,9 +82,9 @@ def test_readiness_of_a_database_that_is_behind_is_none(db):
     assert readiness().ready
 
 
-def test_readiness_asks_one_query_once_the_database_is_migrated(db, django_assert_num_queries):
+def test_readiness_asks_two_queries_once_the_database_is_migrated(db, django_assert_num_queries):
     readiness()
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         readiness()
 
 

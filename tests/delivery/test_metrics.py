@@ -93,6 +93,12 @@ def test_metrics_count_the_keys_that_segment_paused(source):
     assert scraped()["rate_holds",] == 1
 
 
+def test_metrics_say_how_many_events_the_log_has_room_for(source, call):
+    before = scraped()["event_ids_ahead",]
+    capture_many(source.tenant_id, [call] * 3)
+    assert before - scraped()["event_ids_ahead",] == 3
+
+
 def test_metrics_tell_the_length_of_the_queues(db):
     ask(lambda redis: redis.rpush("eu", "a hint", "another"))
     found = scraped()
@@ -122,7 +128,7 @@ def test_metrics_tell_of_regions_that_answer_nobody_and_of_the_last_sweep(db):
 def test_metrics_cost_as_many_queries_for_three_sources_as_for_one(tenant, source, call, django_assert_num_queries):
     for number in range(3):
         capture_many(tenant.pk, [call])
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(4):
             metrics.exposition()
         make_source(tenant, f"key-number-{number}-of-the-tenant", name=str(number))
 
