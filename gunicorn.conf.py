@@ -7,7 +7,8 @@ from typing import Any
 
 bind = "127.0.0.1:8000"
 worker_class = "gthread"
-workers = 1
+# One process of Python keeps one core busy, and the ingest API has more to do (docs/ingest.md).
+workers = 2
 threads = 8
 graceful_timeout = 20
 # Nobody uses it, and it would lie in the home of whoever runs us.
