@@ -80,7 +80,7 @@ def _install(new: Path, place: Path) -> None:
     new.mkdir()
     for name in MANIFEST:
         shutil.copy(HERE / name, new)
-    command = [NODE, NPM, *INSTALL]
+    command = [str(NODE), str(NPM), *INSTALL]
     try:
         subprocess.run(command, cwd=new, capture_output=True, text=True, timeout=SECONDS, check=True)
     except subprocess.SubprocessError as error:
