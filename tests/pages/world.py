@@ -1,0 +1,157 @@
+"""A product in use: what each page needs to show something. Committed for a module, and flushed after it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from django.apps import apps
+from django.conf import settings
+from django.core import mail
+from django.core.management import call_command
+from django.test import Client
+from django.test.utils import override_settings
+from django.utils import timezone
+
+from delivery.client import close_connections
+from delivery.models import Attempt, Batch, Event, RateHold
+from delivery.turn import take_turn
+from examples.campaigns.activities import Reader
+from examples.campaigns.links import token_of
+from examples.campaigns.models import MailboxMessage, Message
+from examples.campaigns.reading import record_click, record_open
+from examples.campaigns.sending import fix_recipients, send_rest
+from integrations.api_keys import issue_api_key
+from integrations.enums import KeyPurpose
+from integrations.models import Source
+from tenants.enums import Role
+from tenants.invitations import invite
+from tenants.models import Invitation, Tenant, User
+from tenants.scoping import every_tenant, scope
+from tests.conftest import OTHER_WRITE_KEY, PASSWORD, WRITE_KEY, logged_in, make_member, make_source
+from tests.examples.campaigns.conftest import make_campaign, make_person
+from tests.segment_fixture import SegmentStandIn
+
+ROLES = ("anonymous", "viewer", "admin", "owner", "stranger", "staff")
+
+READER = Reader(ip="203.0.113.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0")
+
+
+LINKS_OF_NOBODY = {"token": "wrong", "key": "wrong", "uidb36": "0", "content_type_id": "0", "url": "no/such/page"}
+"""As somebody cuts or guesses them."""
+
+
+@dataclass
+class World:
+    people: dict[str, User]
+    values: dict[str, str] = field(default_factory=dict)
+    """By the name of a URL's argument, or by a name that a row of rows.py chooses for one."""
+
+    cookies: dict[str, str] = field(default_factory=dict)
+    """The session of each role."""
+
+    def client(self, role: str) -> Client:
+        client = Client()
+        if role != "anonymous":
+            client.cookies[settings.SESSION_COOKIE_NAME] = self.cookies[role]
+        return client
+
+    def sign_in(self, role: str) -> None:
+        """And type the password once more: some pages ask for it."""
+        client = logged_in(self.people[role])
+        client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+        self.cookies[role] = client.cookies[settings.SESSION_COOKIE_NAME].value
+
+    def object_id(self, app: str, model: str) -> str:
+        """Of the first row of a model of the admin."""
+        with every_tenant():
+            found = apps.get_model(app, model).objects.order_by("pk").first()
+        assert found, f"Let tests/pages/world.py make a {app}.{model}: its page in the admin is looked at."
+        return str(found.pk)
+
+
+@contextmanager
+def built_world(stand_in: SegmentStandIn) -> Iterator[World]:
+    """With the settings of a demo, the mailbox among them."""
+    with override_settings(
+        ROOT_URLCONF="tests.pages.urls",
+        DEMO=True,
+        EMAIL_BACKEND="examples.campaigns.mailbox.MailboxBackend",
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+        SEGMENT_URLS={"us": stand_in.us_url, "eu": stand_in.eu_url},
+    ):
+        try:
+            yield _build()
+        finally:
+            close_connections()
+            call_command("flush", interactive=False, verbosity=0)
+
+
+def _build() -> World:
+    acme, other = Tenant.objects.create(name="Acme", slug="acme"), Tenant.objects.create(name="Other", slug="other")
+    people = {role.value: make_member(acme, role) for role in (Role.OWNER, Role.ADMIN, Role.VIEWER)}
+    people["stranger"] = make_member(other, Role.OWNER)
+    people["staff"] = User.objects.create_superuser("staff@headwater.test", PASSWORD)
+    make_source(other, OTHER_WRITE_KEY)
+    viewer = str(people["viewer"].pk)
+    values = {"tenant_slug": acme.slug, "user_id": viewer, "id": viewer, "method": "track", "app_label": "tenants"}
+    world = World(people, LINKS_OF_NOBODY | values)
+    source = make_source(acme, WRITE_KEY, name="Production")
+    with scope(acme.pk):
+        _campaigns(world, acme)
+        _log(world, source)
+        _keys(world, acme)
+        _invitation(world, acme)
+    _mails(world)
+    for role in people:
+        world.sign_in(role)
+    return world
+
+
+def _campaigns(world: World, acme: Tenant) -> None:
+    """One sent and read, one still a draft; who has no id is refused, so there is a refusal too."""
+    ada, grace = make_person(acme, name="Ada Lovelace"), make_person(acme, "grace@customer.test", "user-1002")
+    guest = make_person(acme, "guest@customer.test", "", name="A guest without an id")
+    gone = make_person(acme, "gone@customer.test", "user-1003", unsubscribed_at=timezone.now())
+    draft, sent = make_campaign(acme, name="Winter"), make_campaign(acme)
+    fix_recipients(sent, [ada, grace, guest])
+    send_rest(sent)
+    message = Message.objects.filter(person=ada).get()
+    record_open(message, READER)
+    record_click(message, READER)
+    world.values |= {
+        "campaign_id": str(draft.pk),
+        "sent_campaign": str(sent.pk),
+        "person_id": str(ada.pk),
+        "unsubscribed_person": str(gone.pk),
+        "reader": token_of(message.pk),
+    }
+
+
+def _log(world: World, source: Source) -> None:
+    take_turn([source.pk])
+    batch = Batch.objects.get()
+    world.values |= {
+        "source_id": str(source.pk),
+        "event_id": str(Event.objects.order_by("pk").values_list("pk", flat=True)[0]),
+        "batch_id": str(batch.pk),
+        "attempt_id": str(Attempt.objects.get().pk),
+    }
+    RateHold.objects.create(key_id="0" * 64, until=timezone.now())
+
+
+def _keys(world: World, acme: Tenant) -> None:
+    for purpose in KeyPurpose:
+        key, _text = issue_api_key(acme, purpose, name=f"{purpose.label} of production", by=world.people["owner"])
+        world.values[f"{purpose.value}_key"] = str(key.pk)
+    world.values["key_id"] = world.values[f"{KeyPurpose.INGEST.value}_key"]
+
+
+def _invitation(world: World, acme: Tenant) -> None:
+    invite(acme, "new@acme.test", Role.ADMIN, by=world.people["owner"])
+    world.values["invitation_id"] = str(Invitation.objects.get().pk)
+
+
+def _mails(world: World) -> None:
+    mail.send_mail("A mail of text alone", "Nothing but text.", None, ["ada@customer.test"])
+    of_the_campaign = MailboxMessage.objects.filter(subject="Our news").order_by("pk")
+    world.values["mail_id"] = str(of_the_campaign.values_list("pk", flat=True)[0])
