@@ -1,22 +1,13 @@
-"""What the pages and the status command show of a source's delivery."""
+"""What the status command shows of each source's delivery: all that is kept, counted to the event.
 
-from collections.abc import Sequence
+The pages of a source show less, and read no more than they must: delivery/pages/standing.py.
+"""
+
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
-from django.conf import settings
 from django.db import connection
-
-from delivery.enums import BatchState
-from delivery.models import Attempt, Batch, Event, Refusal, RetentionWarning
-from integrations.enums import SourceState
-from integrations.models import Source
-from integrations.spec.findings import Finding
-from integrations.spec.linter import lint
-
-LATEST: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,29 +32,6 @@ class SourceStatus:
     def as_dict(self) -> dict[str, Any]:
         oldest = self.oldest_waiting.isoformat() if self.oldest_waiting else None
         return {**asdict(self), "oldest_waiting": oldest}
-
-    @property
-    def sentence(self) -> str:
-        """The state in words for the customer."""
-        if self.state == "held":
-            return self.hold_reason
-        if self.state == SourceState.CONNECTED:
-            return self._sentence_of_a_running_source
-        if self.state == SourceState.SHADOW:
-            return "Events are captured and checked, and nothing is sent: the source is in shadow."
-        kept = f" {self.waiting} are kept and wait." if self.waiting else ""
-        doing = "captured, but not sent" if self.state == SourceState.PAUSED else "neither captured nor sent"
-        return f"Events are {doing}, because the source is {self.state}.{kept}"
-
-    @property
-    def _sentence_of_a_running_source(self) -> str:
-        if self.waiting:
-            return "Events are on their way to Segment."
-        if self.accepted or self.set_aside or self.quarantined:
-            return "Everything captured has been dealt with."
-        if self.refused:
-            return "Nothing could be sent so far: every call was refused at capture. “Events and answers” says why."
-        return "Nothing has happened yet. The first event is sent to Segment within seconds."
 
 
 STATUS: Final = """
@@ -102,59 +70,3 @@ def statuses(tenant_id: int | None = None) -> list[SourceStatus]:
         cursor.execute(STATUS, {"every": tenant_id is None, "tenant": tenant_id})
         columns = [column.name for column in cursor.description or ()]
         return [SourceStatus(**dict(zip(columns, row, strict=True))) for row in cursor.fetchall()]
-
-
-def status_of(source: Source) -> SourceStatus:
-    return next(status for status in statuses(source.tenant_id) if status.source_id == source.pk)
-
-
-@dataclass(frozen=True, slots=True)
-class EventState:
-    """An event with where it stands, in a word or two, why when it is not accepted, and the linter's warnings."""
-
-    event: Event
-    state: str
-    reason: str
-    warnings: list[Finding]
-
-
-def latest_events(source: Source) -> list[EventState]:
-    """The newest events of a source. Two queries, in the active scope."""
-    events = list(Event.objects.filter(source=source).order_by("-pk")[:LATEST])
-    batches = _batches_of(source, [event.pk for event in events])
-    return [_state_of(event, batches.get(event.pk)) for event in events]
-
-
-def latest_refusals(source: Source) -> list[Refusal]:
-    return list(Refusal.objects.filter(source=source).order_by("-pk")[:LATEST])
-
-
-def latest_attempts(source: Source) -> list[Attempt]:
-    return list(Attempt.objects.filter(source=source).select_related("batch").order_by("-pk")[:LATEST])
-
-
-def latest_warning(source: Source) -> RetentionWarning | None:
-    """What of this source comes to the end of its retention without being sent."""
-    return RetentionWarning.objects.filter(source=source, ended_at=None).order_by("-pk").first()
-
-
-def _batches_of(source: Source, event_ids: Sequence[int]) -> dict[int, Batch]:
-    """The newest batch of each event: a half comes after its whole."""
-    batches = Batch.objects.filter(source=source, event_ids__overlap=list(event_ids)).order_by("pk")
-    return {event_id: batch for batch in batches for event_id in batch.event_ids}
-
-
-def _state_of(event: Event, batch: Batch | None) -> EventState:
-    warnings = _warnings(event)
-    if batch is None:
-        return EventState(event, "Waiting", "", warnings)
-    if batch.state == BatchState.OPEN:
-        return EventState(event, "Sending" if batch.attempts_made else "Waiting", "", warnings)
-    return EventState(event, BatchState(batch.state).label, batch.reason, warnings)
-
-
-def _warnings(event: Event) -> list[Finding]:
-    """Linted again when it is shown: cheaper than a column of every event that few have something in."""
-    # An erased event has no payload.
-    call = orjson.loads(event.payload) if event.payload else {}
-    return lint(call, category=settings.INTEGRATION_CATEGORY or None) if call else []

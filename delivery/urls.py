@@ -1,9 +1,17 @@
 from django.urls import path
 
-from delivery import review_views, views
+from delivery import review_views
+from delivery.pages import resend_views, views
 
 app_name = "delivery"
 urlpatterns = [
     path("review/", review_views.tenant_review, name="review"),
+    path("<int:source_id>/state/", views.state, name="state"),
     path("<int:source_id>/delivery/", views.delivery, name="delivery"),
+    path("<int:source_id>/delivery/resend/", resend_views.resend_given_up, name="resend_given_up"),
+    path("<int:source_id>/delivery/<int:event_id>/", views.event, name="event"),
+    path("<int:source_id>/delivery/<int:event_id>/resend/", resend_views.resend, name="resend"),
+    path("<int:source_id>/refused/", views.refusals, name="refusals"),
+    path("<int:source_id>/refused/<int:refusal_id>/", views.refusal, name="refusal"),
+    path("<int:source_id>/requests/", views.attempts, name="attempts"),
 ]

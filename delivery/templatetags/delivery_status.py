@@ -1,18 +1,63 @@
-from django import template
+from typing import Any
 
-from delivery import identities, queries
+from django import template
+from django.db.models import prefetch_related_objects
+from django.template import Context
+
+from delivery import identities
+from delivery.models import Attempt, Lane
+from delivery.pages import figures, standing
 from integrations.models import Source
 
 register = template.Library()
 
 
 @register.simple_tag
-def delivery_status(source: Source) -> queries.SourceStatus:
+def standing_of(source: Source) -> standing.Standing:
     """For pages of other apps, which include `delivery/source_state.html` and know nothing of delivery."""
-    return queries.status_of(source)
+    return standing.standing_of(source)
+
+
+@register.simple_tag
+def charts_of(source: Source) -> list[figures.Chart]:
+    """The same."""
+    return figures.charts_of(source)
 
 
 @register.simple_tag
 def identities_of(source: Source) -> identities.Identities:
     """The same, for `delivery/identities.html`."""
     return identities.identities_of(source)
+
+
+@register.simple_tag(takes_context=True)
+def lane_of(context: Context, source: Source) -> Lane | None:
+    """For `delivery/source_badge.html`. The first of a page's `sources` fetches the lanes of all, in one query."""
+    if not Source.lane.is_cached(source):
+        sources: Any = context.get("sources")
+        prefetch_related_objects(list(sources) if sources and source in sources else [source], "lane")
+    return getattr(source, "lane", None)
+
+
+@register.filter
+def thousands(number: int) -> str:
+    return f"{number:,}"
+
+
+UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+@register.filter
+def duration(seconds: int) -> str:
+    """In the largest unit that it fills, as a person would say it."""
+    size, unit = next(((size, unit) for size, unit in UNITS if seconds >= size), UNITS[-1])
+    count = seconds // size
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+@register.simple_tag
+def took(attempt: Attempt) -> str:
+    """How long a request took; empty while nobody knows."""
+    if attempt.finished_at is None:
+        return ""
+    return f"{(attempt.finished_at - attempt.started_at).total_seconds():.2f} s"

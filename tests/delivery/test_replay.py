@@ -12,7 +12,7 @@ from delivery.enums import BatchState, Hold
 from delivery.errors import ReplayError
 from delivery.models import Attempt, Batch, Event, Lane, Pending, Replay
 from delivery.outbox import capture, capture_many
-from delivery.queries import status_of
+from delivery.queries import statuses
 from delivery.replayable import FEW, Criteria, select
 from delivery.turn import take_turn
 from integrations.enums import Region
@@ -72,7 +72,7 @@ def test_replay_counts_each_event_once(source, segment, set_aside, call):
     take_turn([source.pk])
     ask(source, since=database_now() - timedelta(hours=1))
     take_turn([source.pk])
-    status = status_of(source)
+    (status,) = statuses(source.tenant_id)
     assert (status.accepted, status.set_aside, status.waiting) == (5, 0, 0)
     assert sorted(Batch.objects.filter(state="accepted").values_list("event_count", "again")) == [
         (1, False), (1, True), (4, False),

@@ -69,7 +69,7 @@ def test_segment_page_costs_the_same_queries_for_any_number(viewer_client, tenan
         make_source(tenant, WRITE_KEY, name=f"Source {number}")
 
     # Session, user, membership with tenant, sources, and the tenants to switch to.
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         page = text(viewer_client.get(url("segment")))
 
     assert page.count("••••2345") == count

@@ -1,0 +1,1 @@
+"""What a customer sees of a source's delivery: docs/pages.md."""

@@ -1,0 +1,196 @@
+"""The events of a source, newest first, by name, person and state: a page at a time, by id.
+
+The state of an event is its newest batch's, and the log is long: a page looks at so many events and no more, and says
+where to look on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+from django.conf import settings
+from django.db import connection
+from django.db.models import Q
+
+from delivery.enums import BatchState
+from delivery.models import Batch, Event
+from delivery.replayable import FEW
+from integrations.models import Source
+from integrations.spec.findings import Finding
+from integrations.spec.linter import lint
+
+PAGE: Final = FEW
+"""So many batches' arrays are searched for at once without ado."""
+LOOKED_AT: Final = 20_000
+"""Of the log, for one page with a name: names have no index."""
+ROUNDS: Final = 20
+"""Of PAGE events each, for one page with a state that has no index."""
+
+
+class State(StrEnum):
+    """Where an event stands, for a customer. `WAITING` includes what was sent once and is tried again."""
+
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    SET_ASIDE = "set_aside"
+    QUARANTINED = "quarantined"
+    DISCARDED = "discarded"
+
+    @property
+    def label(self) -> str:
+        return self.replace("_", " ").capitalize()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to show. Empty is anything; `name` is a part of the name or the type, `user` is exact."""
+
+    name: str = ""
+    user: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An event, where it stands, a word for it, why when it is not accepted, and the linter's findings."""
+
+    event: Event
+    state: State
+    label: str
+    reason: str
+    findings: list[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`before` is where the next one goes on, 0 when there is none. `cut_short`: not full, but there may be more."""
+
+    rows: list[Row]
+    before: int
+    cut_short: bool
+
+    @property
+    def digest(self) -> str:
+        """Changes with what the page shows, so that a poll need not send it again."""
+        shown = ";".join(f"{row.event.pk}{row.label}{row.reason}{bool(row.event.payload)}" for row in self.rows)
+        return sha256(f"{shown}|{self.before}".encode()).hexdigest()[:16]
+
+
+def page_of(source: Source, wanted: Wanted, before: int = 0) -> Page:
+    """The newest events with an id below `before`, or the newest of all. In the active scope."""
+    rows: list[Row] = []
+    for _ in range(ROUNDS):
+        events, before = _next_events(source, wanted, before)
+        rows += [row for row in _placed(source, events) if wanted.state in {"", row.state}]
+        if len(rows) > PAGE:
+            return Page(rows[:PAGE], rows[PAGE - 1].event.pk, cut_short=False)
+        if not before or len(rows) == PAGE or not wanted.state:
+            break
+    return Page(rows, before, cut_short=bool(before) and len(rows) < PAGE)
+
+
+def _next_events(source: Source, wanted: Wanted, before: int) -> tuple[list[Event], int]:
+    """At most PAGE events, and the id before which the next are, 0 when these were the last."""
+    conditions = Q(source=source)
+    if before:
+        conditions &= Q(pk__lt=before)
+    if wanted.user:
+        conditions &= Q(user_id=wanted.user)
+    end = 0
+    if wanted.state in _BY_STATE:
+        ids = _ids_by_state(source, wanted, before)
+        conditions &= Q(pk__in=ids)
+        end = ids[-1] if len(ids) == _most(wanted) else 0
+    elif wanted.name and not wanted.user:
+        end = _end_of_look(source, before)
+        conditions &= Q(pk__gte=end)
+    if wanted.name:
+        conditions &= Q(name__icontains=wanted.name) | Q(type__iexact=wanted.name)
+    events = list(Event.objects.filter(conditions).order_by("-pk")[:PAGE])
+    return events, events[-1].pk if len(events) == PAGE else end
+
+
+def _end_of_look(source: Source, before: int) -> int:
+    """The id of the last event that is looked at; 0 when all are."""
+    events = Event.objects.filter(source=source, **({"pk__lt": before} if before else {}))
+    ids = events.order_by("-pk").values_list("pk", flat=True)[LOOKED_AT - 1 : LOOKED_AT]
+    return next(iter(ids), 0)
+
+
+OF_BATCHES: Final = """
+SELECT id FROM (
+    SELECT unnest(event_ids) AS id FROM delivery_batch WHERE source_id = %(source)s AND state = %(state)s
+) AS these WHERE id < %(before)s ORDER BY id DESC LIMIT %(most)s
+"""
+WAITING: Final = """
+SELECT id FROM (
+    (
+        SELECT event_id AS id FROM delivery_pending WHERE source_id = %(source)s AND event_id < %(before)s
+        ORDER BY event_id DESC LIMIT %(most)s
+    ) UNION ALL SELECT id FROM (
+        SELECT unnest(event_ids) AS id FROM delivery_batch WHERE source_id = %(source)s AND state = 'open'
+    ) AS open WHERE id < %(before)s
+) AS waiting ORDER BY id DESC LIMIT %(most)s
+"""
+_BY_STATE: Final = {State.WAITING: WAITING, State.SET_ASIDE: OF_BATCHES, State.QUARANTINED: OF_BATCHES}
+"""Those states whose batches have an index."""
+_NO_END: Final = 2**62
+
+
+def _most(wanted: Wanted) -> int:
+    return LOOKED_AT if wanted.name or wanted.user else PAGE
+
+
+def _ids_by_state(source: Source, wanted: Wanted, before: int) -> list[int]:
+    values: dict[str, Any] = {
+        "source": source.pk,
+        "before": before or _NO_END,
+        "most": _most(wanted),
+        "state": wanted.state,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_STATE[State(wanted.state)], values)
+        return [event_id for (event_id,) in cursor.fetchall()]
+
+
+def _placed(source: Source, events: Sequence[Event]) -> list[Row]:
+    """With where each stands: one query."""
+    batches = _newest_batches(source, [event.pk for event in events])
+    return [row_of(event, batches.get(event.pk)) for event in events]
+
+
+def _newest_batches(source: Source, event_ids: list[int]) -> dict[int, Batch]:
+    """A half comes after its whole, a replay after what it replays: the newest has the last word."""
+    if not event_ids:
+        return {}
+    wanted = set(event_ids)
+    batches = Batch.objects.filter(source=source, event_ids__overlap=event_ids).order_by("pk")
+    return {event_id: batch for batch in batches for event_id in wanted.intersection(batch.event_ids)}
+
+
+def row_of(event: Event, batch: Batch | None) -> Row:
+    state, label = _state_of(batch)
+    reason = batch.reason if batch and state != State.WAITING else ""
+    return Row(event, state, label, reason, findings_of(event))
+
+
+def _state_of(batch: Batch | None) -> tuple[State, str]:
+    if batch is None:
+        return State.WAITING, "Waiting"
+    if batch.state in _GOING:
+        return State.WAITING, "Sending" if batch.attempts_made else "Waiting"
+    return State(batch.state), State(batch.state).label
+
+
+_GOING: Final = (BatchState.OPEN, BatchState.SPLIT, BatchState.REPLAYED)
+"""The last two only for the moment between this page's queries: newer batches have their events."""
+
+
+def findings_of(event: Event) -> list[Finding]:
+    """Linted again when it is shown: cheaper than a column of every event that few have something in."""
+    # An erased event has no payload.
+    call: Any = orjson.loads(event.payload) if event.payload else None
+    return lint(call, category=settings.INTEGRATION_CATEGORY or None) if call else []

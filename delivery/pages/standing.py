@@ -1,0 +1,145 @@
+"""How a source fares, in a word and a few numbers, by one query that reads no more than it must."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from django.db import connection
+
+from delivery.enums import Hold
+from integrations.models import Source
+
+MOST_COUNTED: Final = 100_000
+"""A longer backlog is shown as “more than” this: counting a million rows takes longer than a page may."""
+PACE_SECONDS: Final = 300
+"""The pace of a backlog is that of the last five minutes."""
+BACKLOG_SECONDS: Final = 60
+"""Events that wait for less are on their way."""
+
+
+class Kind(StrEnum):
+    """What the sentence of a source's page says (templates/delivery/sentence.html)."""
+
+    DISCONNECTED = "disconnected"
+    SHADOW = "shadow"
+    PAUSED = "paused"
+    HELD = "held"
+    FAILING = "failing"
+    BACKLOG = "backlog"
+    WORKING = "working"
+    STARTING = "starting"
+    REFUSED = "refused"
+    GIVEN_UP = "given_up"
+    NEVER_USED = "never_used"
+
+
+_NOT_SENDING: Final = (Kind.DISCONNECTED, Kind.SHADOW, Kind.PAUSED)
+"""These are called as the states of a source are (integrations.enums.SourceState)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Counted in events. `waiting` stops at MOST_COUNTED; `paced` were accepted in the last PACE_SECONDS."""
+
+    state: str
+    hold: str
+    hold_reason: str
+    held_at: datetime | None
+    failures: int
+    not_before: datetime | None
+    last_accepted_at: datetime | None
+    waiting: int
+    oldest_waiting: datetime | None
+    set_aside: int
+    quarantined: int
+    paced: int
+    refused: bool
+    now: datetime
+
+    @property
+    def kind(self) -> Kind:
+        if self.state in _NOT_SENDING:
+            return Kind(self.state)
+        if self.hold:
+            return Kind.HELD
+        if self.waiting and self.failures:
+            return Kind.FAILING
+        if self.waiting and self.waiting_seconds > BACKLOG_SECONDS:
+            return Kind.BACKLOG
+        return self._kind_without_trouble
+
+    @property
+    def _kind_without_trouble(self) -> Kind:
+        if self.last_accepted_at:
+            return Kind.WORKING
+        if self.waiting:
+            return Kind.STARTING
+        if self.set_aside or self.quarantined:
+            return Kind.GIVEN_UP
+        return Kind.REFUSED if self.refused else Kind.NEVER_USED
+
+    @property
+    def waiting_seconds(self) -> int:
+        return int((self.now - self.oldest_waiting).total_seconds()) if self.oldest_waiting else 0
+
+    @property
+    def accepted_seconds(self) -> int:
+        """Since the last event was accepted."""
+        return max(0, int((self.now - self.last_accepted_at).total_seconds())) if self.last_accepted_at else 0
+
+    @property
+    def counted_all(self) -> bool:
+        return self.waiting < MOST_COUNTED
+
+    @property
+    def seconds_left(self) -> int | None:
+        """Until the backlog is done at the present pace; None when there is no pace to tell it from."""
+        return round(self.waiting * PACE_SECONDS / self.paced) if self.paced else None
+
+    @property
+    def hold_label(self) -> str:
+        return Hold(self.hold).label
+
+
+STANDING: Final = """
+SELECT coalesce(lane.hold, ''), coalesce(lane.hold_reason, ''), lane.held_at, coalesce(lane.failures, 0),
+    CASE WHEN lane.not_before > statement_timestamp() THEN lane.not_before END, lane.last_accepted_at,
+    least(pending.count + open.count, %(most)s)::bigint, oldest.at,
+    given_up.set_aside, given_up.quarantined, paced.count,
+    EXISTS (SELECT 1 FROM delivery_refusal WHERE source_id = %(source)s), statement_timestamp()
+FROM (SELECT %(source)s AS id) AS source
+LEFT JOIN delivery_lane AS lane ON lane.source_id = source.id
+CROSS JOIN LATERAL (
+    SELECT count(*), min(event_id) AS first FROM (
+        SELECT event_id FROM delivery_pending WHERE source_id = %(source)s ORDER BY event_id LIMIT %(most)s
+    ) AS these
+) AS pending
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(event_count), 0)::bigint AS count, min(event_ids[1]) AS first
+    FROM delivery_batch WHERE source_id = %(source)s AND state = 'open'
+) AS open
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(event_count) FILTER (WHERE state = 'set_aside'), 0)::bigint AS set_aside,
+        coalesce(sum(event_count) FILTER (WHERE state = 'quarantined'), 0)::bigint AS quarantined
+    FROM delivery_batch WHERE source_id = %(source)s AND state IN ('set_aside', 'quarantined') AND NOT again
+) AS given_up
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(event_count), 0)::bigint AS count FROM delivery_batch
+    WHERE source_id = %(source)s AND state = 'accepted'
+        AND closed_at > statement_timestamp() - make_interval(secs => %(pace)s)
+) AS paced
+CROSS JOIN LATERAL (
+    SELECT max(captured_at) AS at FROM delivery_event WHERE id = least(pending.first, open.first)
+) AS oldest
+"""
+_COLUMNS: Final = (
+    "hold", "hold_reason", "held_at", "failures", "not_before", "last_accepted_at", "waiting", "oldest_waiting",
+    "set_aside", "quarantined", "paced", "refused", "now",
+)  # fmt: skip
+
+
+def standing_of(source: Source) -> Standing:
+    with connection.cursor() as cursor:
+        cursor.execute(STANDING, {"source": source.pk, "most": MOST_COUNTED, "pace": PACE_SECONDS})
+        return Standing(state=source.state, **dict(zip(_COLUMNS, cursor.fetchone(), strict=True)))

@@ -1,0 +1,144 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.template.loader import render_to_string
+
+from delivery import lanes
+from delivery.batching import new_batch
+from delivery.choosing import close
+from delivery.enums import BatchState, Hold
+from delivery.models import Event, Lane
+from delivery.outbox import capture
+from delivery.pages import standing
+from delivery.pages.standing import Kind, Standing, standing_of
+from integrations.services import disconnect_source, pause_source
+
+NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
+QUIET = {
+    "state": "connected", "hold": "", "hold_reason": "", "held_at": None, "failures": 0, "not_before": None,
+    "last_accepted_at": None, "waiting": 0, "oldest_waiting": None, "set_aside": 0, "quarantined": 0, "paced": 0,
+    "refused": False, "now": NOW,
+}  # fmt: skip
+
+
+def ago(seconds):
+    return NOW - timedelta(seconds=seconds)
+
+
+HELD = {"hold": "key_refused", "held_at": ago(1_680), "hold_reason": "Paste the key."}
+BACKLOG = {"waiting": 1_204, "oldest_waiting": ago(240), "last_accepted_at": ago(9)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "kind"),
+    [
+        ({}, Kind.NEVER_USED),
+        ({"refused": True}, Kind.REFUSED),
+        ({"quarantined": 1}, Kind.GIVEN_UP),
+        ({"waiting": 1, "oldest_waiting": ago(1)}, Kind.STARTING),
+        ({"last_accepted_at": ago(12), "refused": True, "set_aside": 2}, Kind.WORKING),
+        ({"waiting": 1, "oldest_waiting": ago(60), "last_accepted_at": ago(5)}, Kind.WORKING),
+        ({"waiting": 1, "oldest_waiting": ago(61), "last_accepted_at": ago(5)}, Kind.BACKLOG),
+        ({"waiting": 1, "oldest_waiting": ago(1), "failures": 1}, Kind.FAILING),
+        ({"failures": 1, "last_accepted_at": ago(5)}, Kind.WORKING),
+        ({**HELD, "failures": 3, "waiting": 9, "oldest_waiting": ago(90)}, Kind.HELD),
+        ({**HELD, "state": "paused"}, Kind.PAUSED),
+        ({**HELD, "state": "shadow"}, Kind.SHADOW),
+        ({"state": "disconnected", "waiting": 3}, Kind.DISCONNECTED),
+    ],
+)
+def test_kind_is_the_first_thing_to_know(facts, kind):
+    assert Standing(**QUIET | facts).kind == kind
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"last_accepted_at": ago(12)}, "Working: last event accepted 12 seconds ago."),
+        (
+            {"last_accepted_at": ago(60), "waiting": 1, "oldest_waiting": ago(1)},
+            "Working: last event accepted 1 minute ago, 1 on its way.",
+        ),
+        ({**HELD}, "Held: Segment refuses the write key since <time"),
+        ({**HELD, "waiting": 1_204}, "1,204 events are kept and will be sent when you paste a new one."),
+        ({**HELD, "waiting": 1}, "1 event is kept and will be sent when you paste a new one."),
+        ({**BACKLOG, "paced": 301}, "1,204 events wait, the oldest for 4 minutes."),
+        ({**BACKLOG, "paced": 301}, "At the pace of the last 5 minutes that is done in about 20 minutes."),
+        (BACKLOG, "None was accepted in the last 5 minutes"),
+        ({**BACKLOG, "waiting": 100_000, "paced": 50_000}, "Catching up: more than 100,000 events wait"),
+        ({**BACKLOG, "waiting": 100_000, "paced": 50_000}, "that is at least 10 minutes of work."),
+        ({**BACKLOG, "failures": 3}, "the last 3 requests to Segment failed; 1,204 events are kept and sent when"),
+        ({"state": "shadow", "waiting": 2}, "nothing is sent to Segment. 2 events are kept."),
+        ({"state": "paused", "waiting": 2}, "2 events are kept and will be sent when you resume."),
+        ({"state": "disconnected", "waiting": 2}, "2 events are kept and will be sent when you reconnect."),
+        ({}, "Never used: nothing has happened yet."),
+        ({"waiting": 1, "oldest_waiting": ago(1)}, "the first event is on the way"),
+        ({"quarantined": 1}, "Segment took none of the events"),
+        ({"refused": True}, "every call was refused before it was sent"),
+    ],
+)
+def test_sentence_says_how_it_stands(source, facts, words):
+    assert words in sentence(source, facts)
+
+
+def sentence(source, facts):
+    context = {"standing": Standing(**QUIET | facts), "source": source, "tenant": source.tenant}
+    html = render_to_string("delivery/sentence.html", context)
+    return " ".join(html.replace("<strong>", "").replace("</strong>", "").split())
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_standing_counts_what_waits_and_what_was_given_up(source, call):
+    ids = [capture(source.tenant_id, call).event_ids[0] for _ in range(2)]
+    capture(source.tenant_id, {**call, "userId": None})
+    new_batch(source.pk, source.tenant_id, [10**9, 10**9 + 1], 40)
+    for count, state in ((3, BatchState.ACCEPTED), (4, BatchState.SET_ASIDE), (5, BatchState.QUARANTINED)):
+        close(new_batch(source.pk, source.tenant_id, range(1_000, 1_000 + count), 40), state, "")
+    found = standing_of(source)
+    assert (found.waiting, found.paced, found.set_aside, found.quarantined, found.refused) == (4, 3, 4, 5, True)
+    assert found.oldest_waiting == Event.objects.get(pk=ids[0]).captured_at
+    assert found.counted_all
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_standing_stops_counting_a_long_backlog(source, call, monkeypatch):
+    monkeypatch.setattr(standing, "MOST_COUNTED", 2)
+    for _ in range(3):
+        capture(source.tenant_id, call)
+    found = standing_of(source)
+    assert (found.waiting, found.counted_all) == (2, False)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_standing_of_a_lane_that_is_held_or_waits(source):
+    lanes.hold(source.pk, Hold.KEY_REFUSED, "Paste the key.")
+    Lane.objects.update(failures=2, not_before=datetime(2099, 1, 1, tzinfo=UTC))
+    found = standing_of(source)
+    assert (found.kind, found.hold_label, found.failures) == (Kind.HELD, "Segment refuses the write key", 2)
+    assert found.not_before == datetime(2099, 1, 1, tzinfo=UTC)
+    Lane.objects.update(not_before=datetime(2001, 1, 1, tzinfo=UTC))
+    assert standing_of(source).not_before is None
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_standing_of_a_source_without_a_lane(source):
+    Lane.objects.all().delete()
+    assert standing_of(source).kind == Kind.NEVER_USED
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("act", "kind"), [(pause_source, Kind.PAUSED), (disconnect_source, Kind.DISCONNECTED)])
+def test_standing_follows_the_source(source, act, kind):
+    act(source)
+    assert standing_of(source).kind == kind
+
+
+@pytest.mark.django_db
+def test_standing_is_one_query(source, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        standing_of(source)
