@@ -2,10 +2,12 @@ from django.urls import path
 
 from delivery import review_views
 from delivery.pages import resend_views, views
+from delivery.what_is_sent_views import what_is_sent
 
 app_name = "delivery"
 urlpatterns = [
     path("review/", review_views.tenant_review, name="review"),
+    path("<int:source_id>/sent/", what_is_sent, name="what_is_sent"),
     path("<int:source_id>/state/", views.state, name="state"),
     path("<int:source_id>/delivery/", views.delivery, name="delivery"),
     path("<int:source_id>/delivery/resend/", resend_views.resend_given_up, name="resend_given_up"),

@@ -10,6 +10,10 @@ class SourceStateError(ValueError):
     """The source is not in a state in which this can be done; the message says what to do instead."""
 
 
+class EditConflictError(Exception):
+    """Somebody changed meanwhile what a form showed; nothing of the form was saved."""
+
+
 class SourceNameError(ValueError):
     """The tenant has another source of this name; the message says so."""
 

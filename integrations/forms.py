@@ -1,12 +1,14 @@
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 from django.utils.html import format_html
 
 from integrations.enums import Region
 from integrations.errors import WriteKeyError
 from integrations.models import Source
-from integrations.queries import sources_with_key
+from integrations.offered import OfferedEvent, offered_events, switched_off
+from integrations.queries import same_connection, sources_with_key
 from integrations.secrets import Secret
 from integrations.write_keys import check_write_key, clean_write_key
 
@@ -105,8 +107,46 @@ class WriteKeyForm(forms.Form):
 
 
 class ConnectForm(WriteKeyForm, RegionForm, NameForm):
+    """A new source. All events are on; an event that the page did not offer stays on, too."""
+
     field_order = ("name", "write_key", "region")
+
+    @property
+    def events(self) -> list[OfferedEvent]:
+        return offered_events(self.events_off)
+
+    @property
+    def events_off(self) -> list[str]:
+        known = [event.name for event in offered_events()]
+        return switched_off(self.data, known) if isinstance(self.data, QueryDict) else []
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """Of a valid form: what `connect_source` takes besides the events."""
+        return {name: self.cleaned_data[name] for name in self.field_order}
+
+    def twin(self) -> Source | None:
+        """The source that a valid form has made already: it was sent twice."""
+        return same_connection(**self.connection)
+
+    def _warnings(self, write_key: Secret) -> list[str]:
+        name, region = self.cleaned_data.get("name"), self.cleaned_data.get("region")
+        if name and region and same_connection(name=name, region=region, write_key=write_key):
+            return []
+        return super()._warnings(write_key)
 
 
 class ReconnectForm(WriteKeyForm, RegionForm):
     field_order = ("write_key", "region")
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        label="The code",
+        max_length=20,
+        widget=forms.TextInput(
+            attrs={"class": "mono", "autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}
+        ),
+        help_text="Six letters and digits, the value of test_code. It has no 0, O, 1, I, L or U in it.",
+        error_messages={"required": "Type the six characters that Segment's Debugger shows as test_code."},
+    )

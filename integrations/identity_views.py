@@ -1,4 +1,4 @@
-"""Pages about identities: what a source is sent for somebody unknown, and what the tenant's workspace sends us."""
+"""Pages about what the tenant's workspace tells us of people."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -9,10 +9,9 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods
 
-from integrations import services
-from integrations.enums import IdentityMode, KeyPurpose
-from integrations.identity_forms import IdentityForm, SharedSecretForm
-from integrations.models import ApiKey, SharedSecret, Source
+from integrations.enums import KeyPurpose
+from integrations.identity_forms import SharedSecretForm
+from integrations.models import ApiKey, SharedSecret
 from integrations.people import count_known
 from integrations.secrets import Secret
 from tenants.access import TenantRequest, tenant_view
@@ -20,27 +19,6 @@ from tenants.audit import note
 from tenants.enums import Role
 
 get_or_post = require_http_methods(["GET", "POST"])
-
-
-@tenant_view(Role.ADMIN)
-@get_or_post
-def choose_identity(request: TenantRequest, source_id: int) -> HttpResponseBase:
-    source = get_object_or_404(Source, pk=source_id)
-    form = IdentityForm(request.POST if request.method == "POST" else None, initial={"identity": source.identity})
-    if form.is_valid():
-        mode: IdentityMode = form.cleaned_data["identity"]
-        with transaction.atomic():
-            services.choose_identity(source, mode)
-            note(
-                request.tenant.pk,
-                request.user,
-                "chose what is sent for unknown people to",
-                source.name,
-                choice=mode.label,
-            )
-        messages.success(request, f"“{source.name}”: {mode.label}. The next event goes by it.")
-        return redirect("integrations:source", request.tenant.slug, source.pk)
-    return render(request, "integrations/identity.html", {"form": form, "source": source})
 
 
 @tenant_view()

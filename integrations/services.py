@@ -4,14 +4,14 @@ tells `source_changed`; a receiver that fails undoes the change.
 `source` is read anew under the lock, into the caller's own object.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from integrations.enums import CAPTURING_STATES, IdentityMode, Region, SourceChange, SourceState
+from integrations.enums import CAPTURING_STATES, IdentityMode, PropertyRule, Region, SourceChange, SourceState
 from integrations.errors import SourceNameError, SourceStateError
+from integrations.locking import locked_source
 from integrations.models import Source, WriteKey
 from integrations.secrets import Secret
 from integrations.signals import source_changed
@@ -20,12 +20,20 @@ from tenants.models import Tenant
 from tenants.scoping import scope
 
 
-def connect_source(tenant: Tenant, *, name: str, region: Region, write_key: Secret, in_shadow: bool = False) -> Source:
-    """A new source that captures and, unless it is in shadow, sends from now on.
+def connect_source(
+    tenant: Tenant,
+    *,
+    name: str,
+    region: Region,
+    write_key: Secret,
+    events_off: Collection[str] = (),
+    in_shadow: bool = False,
+) -> Source:
+    """A new source that captures, all but `events_off`, and, unless it is in shadow, sends from now on.
 
     Raises SourceNameError or WriteKeyError.
     """
-    source = Source(tenant=tenant, name=name, region=Region(region))
+    source = Source(tenant=tenant, name=name, region=Region(region), events_off=sorted(set(events_off)))
     if in_shadow:
         _put_in_shadow(source)
     with transaction.atomic(), scope(tenant.pk):
@@ -40,7 +48,7 @@ def reconnect_source(source: Source, write_key: Secret, region: Region) -> None:
 
     One that was in shadow is so again: nothing that it captured is sent without asking.
     """
-    with _locked(source):
+    with locked_source(source):
         _require(source, SourceState.DISCONNECTED, instead="it is connected already")
         source.region = Region(region)
         source.state = SourceState.SHADOW if source.shadow_since else SourceState.CONNECTED
@@ -50,14 +58,14 @@ def reconnect_source(source: Source, write_key: Secret, region: Region) -> None:
 
 def replace_write_key(source: Source, write_key: Secret) -> None:
     """Use another write key from now on. The same key again is fine: it repairs one that cannot be decrypted."""
-    with _locked(source):
+    with locked_source(source):
         _require_connection(source)
         _store_write_key(source, write_key)
         _save_with_new_credentials(source, SourceChange.KEY_REPLACED)
 
 
 def change_region(source: Source, region: Region) -> None:
-    with _locked(source):
+    with locked_source(source):
         _require_connection(source)
         if source.region == region:
             raise SourceStateError(f"“{source.name}” already sends to {source.get_region_display()}.")
@@ -67,14 +75,14 @@ def change_region(source: Source, region: Region) -> None:
 
 def pause_source(source: Source) -> None:
     """Go on capturing, send nothing."""
-    with _locked(source):
+    with locked_source(source):
         _require(source, SourceState.CONNECTED, instead=f"it is {source.state}")
         _save_state(source, SourceState.PAUSED, SourceChange.PAUSED)
 
 
 def resume_source(source: Source) -> None:
     """Send again, what was captured meanwhile first."""
-    with _locked(source):
+    with locked_source(source):
         _require(source, SourceState.PAUSED, instead=f"it is {source.state}")
         _save_state(source, SourceState.CONNECTED, SourceChange.RESUMED)
 
@@ -84,7 +92,7 @@ def enter_shadow(source: Source) -> None:
 
     What waits from before stays owed: it is sent when the source goes live.
     """
-    with _locked(source):
+    with locked_source(source):
         if source.state not in {SourceState.CONNECTED, SourceState.PAUSED}:
             raise SourceStateError(f"“{source.name}” is {source.get_state_display().lower()}. Nothing was changed.")
         _put_in_shadow(source)
@@ -94,7 +102,7 @@ def enter_shadow(source: Source) -> None:
 
 def go_live(source: Source) -> None:
     """Send everything that waits. What of the shadow is not to be sent is taken away first: delivery/shadow.py."""
-    with _locked(source):
+    with locked_source(source):
         _require(source, SourceState.SHADOW, instead=f"it is {source.get_state_display().lower()}")
         source.state, source.shadow_since = SourceState.CONNECTED, None
         source.save(update_fields=["state", "shadow_since", "changed_at"])
@@ -103,7 +111,7 @@ def go_live(source: Source) -> None:
 
 def disconnect_source(source: Source) -> None:
     """Stop capturing and sending, and erase the write key. Events that wait are kept."""
-    with _locked(source):
+    with locked_source(source):
         _require_connection(source)
         WriteKey.objects.filter(source=source).delete()
         _save_state(source, SourceState.DISCONNECTED, SourceChange.DISCONNECTED)
@@ -111,27 +119,20 @@ def disconnect_source(source: Source) -> None:
 
 def rename_source(source: Source, name: str) -> None:
     """Raises SourceNameError. The name is ours alone, Segment never sees it, so nobody is told of the change."""
-    with _locked(source):
+    with locked_source(source):
         source.name = name
         _save_named(source)
 
 
-def choose_identity(source: Source, mode: IdentityMode) -> None:
-    """What is sent for people whose userId is unknown; it holds for what is captured from now on."""
-    with _locked(source):
-        source.identity = mode
-        source.save(update_fields=["identity", "changed_at"])
-
-
-@contextmanager
-def _locked(source: Source) -> Iterator[None]:
-    """A transaction that holds the source's row. NO KEY: rows that merely point at the source go on being inserted."""
-    with transaction.atomic(), scope(source.tenant_id):
-        try:
-            source.refresh_from_db(from_queryset=Source.objects.select_for_update(no_key=True))
-        except Source.DoesNotExist:
-            raise SourceStateError(f"“{source.name}” no longer exists.") from None
-        yield
+def choose_what_is_sent(
+    source: Source, *, identity: IdentityMode, events_off: Collection[str], property_rules: Mapping[str, PropertyRule]
+) -> None:
+    """Which events a source is sent, and what of them; it holds for what is captured from now on."""
+    with locked_source(source):
+        source.identity = identity
+        source.events_off = sorted(set(events_off))
+        source.property_rules = dict(sorted(property_rules.items()))
+        source.save(update_fields=["identity", "events_off", "property_rules", "changed_at"])
 
 
 def _put_in_shadow(source: Source) -> None:

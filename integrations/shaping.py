@@ -35,7 +35,8 @@ def shape(source: Source, call: Call) -> Call:
     A call without a userId gets the anonymousId that the source opted in to, if it tells enough to make one. Then the
     rules for properties are applied: an anonymousId is made of what is left out, too.
     """
-    return _ruled(source, _identified(source, call))
+    shaped: Call = _ruled(source, _identified(source, call))
+    return shaped
 
 
 def shape_all(source: Source, calls: Sequence[Any]) -> list[Any]:

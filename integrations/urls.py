@@ -1,6 +1,6 @@
 from django.urls import path
 
-from integrations import api_key_views, help_views, identity_views, views
+from integrations import api_key_views, check_views, connect_views, help_views, identity_views, views
 
 app_name = "integrations"
 urlpatterns = [
@@ -12,14 +12,16 @@ urlpatterns = [
     path("segment/help/", help_views.help_page, name="help"),
     path("segment/people/", identity_views.from_segment, name="from_segment"),
     path("segment/people/<int:key_id>/secret/", identity_views.shared_secret, name="shared_secret"),
-    path("segment/connect/", views.connect, name="connect"),
+    path("segment/connect/", connect_views.connect, name="connect"),
     path("segment/<int:source_id>/", views.source, name="source"),
-    path("segment/<int:source_id>/key/", views.replace_key, name="replace_key"),
-    path("segment/<int:source_id>/region/", views.change_region, name="change_region"),
-    path("segment/<int:source_id>/identity/", identity_views.choose_identity, name="choose_identity"),
+    path("segment/<int:source_id>/key/", connect_views.replace_key, name="replace_key"),
+    path("segment/<int:source_id>/region/", connect_views.change_region, name="change_region"),
+    path("segment/<int:source_id>/check/", check_views.check, name="check"),
+    path("segment/<int:source_id>/check/send/", check_views.send_test, name="send_test"),
+    path("segment/<int:source_id>/check/help/", check_views.not_showing, name="not_showing"),
     path("segment/<int:source_id>/name/", views.rename, name="rename"),
     path("segment/<int:source_id>/pause/", views.pause, name="pause"),
     path("segment/<int:source_id>/resume/", views.resume, name="resume"),
     path("segment/<int:source_id>/disconnect/", views.disconnect, name="disconnect"),
-    path("segment/<int:source_id>/reconnect/", views.reconnect, name="reconnect"),
+    path("segment/<int:source_id>/reconnect/", connect_views.reconnect, name="reconnect"),
 ]

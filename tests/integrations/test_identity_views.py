@@ -2,11 +2,10 @@ import pytest
 from django.urls import reverse
 
 from integrations.api_keys import issue_api_key, revoke_api_key
-from integrations.enums import IdentityMode, KeyPurpose
-from integrations.models import SharedSecret, Source
+from integrations.enums import KeyPurpose
+from integrations.models import SharedSecret
 from tenants.models import AuditEntry
 from tenants.scoping import every_tenant
-from tests.conftest import make_source
 from tests.integrations.test_identity import make_person
 
 SHARED = "swordfish of Acme"
@@ -21,11 +20,6 @@ def _see_everything():
 @pytest.fixture
 def key(tenant):
     return issue_api_key(tenant, KeyPurpose.INBOUND, name="Subscription", by=None)[0]
-
-
-@pytest.fixture
-def choice(source):
-    return reverse("integrations:choose_identity", args=["acme", source.pk])
 
 
 @pytest.fixture
@@ -44,39 +38,20 @@ def deeds():
     return [(entry.by_label, entry.deed, entry.subject) for entry in AuditEntry.objects.order_by("pk")]
 
 
-def test_an_admin_chooses_what_is_sent_for_unknown_people(admin_client, admin, source, choice):
-    assert "Segment asks for a userId on every event" in text(admin_client.get(choice))
-    response = admin_client.post(choice, {"identity": "email_hash"}, follow=True)
-    assert Source.objects.get().identity == IdentityMode.EMAIL_HASH
-    assert "Opted in" in text(response)
-    assert ("chose what is sent for unknown people to", "Main") in [deed[1:] for deed in deeds()]
-    assert deeds()[-1][0] == admin.email
-
-
-@pytest.mark.parametrize("identity", ["", "nothing"])
-def test_a_choice_that_is_none_changes_nothing(admin_client, source, choice, identity):
-    assert "Choose one" in text(admin_client.post(choice, {"identity": identity}))
-    assert Source.objects.get().identity == IdentityMode.USER_ID
-
-
 @pytest.mark.parametrize(("who", "status"), [("viewer_client", 403), ("stranger_client", 404), ("client", 302)])
-def test_only_owners_and_admins_choose_and_set_secrets(request, key, source, choice, secret_page, who, status):
+def test_only_owners_and_admins_set_secrets(request, key, secret_page, who, status):
     client = request.getfixturevalue(who)
     before = AuditEntry.objects.count()
-    assert client.get(choice).status_code == client.post(choice, {"identity": "tool_id"}).status_code == status
     assert client.get(secret_page).status_code == status
     assert client.post(secret_page, {"shared_secret": SHARED}).status_code == status
-    assert Source.objects.get().identity == IdentityMode.USER_ID
     assert not SharedSecret.objects.exists()
     assert AuditEntry.objects.count() == before
 
 
-def test_the_source_and_the_key_of_another_tenant_do_not_exist(owner_client, tenant, other_tenant):
-    foreign = make_source(other_tenant, "zYxWvUtSrQpOnMlKjIhGfEdCbA543210")
+def test_the_key_of_another_tenant_does_not_exist(owner_client, tenant, other_tenant):
     foreign_key, _text = issue_api_key(other_tenant, KeyPurpose.INBOUND, name="Theirs", by=None)
-    for name, pk in (("choose_identity", foreign.pk), ("shared_secret", foreign_key.pk)):
-        response = owner_client.post(reverse(f"integrations:{name}", args=["acme", pk]), {"identity": "tool_id"})
-        assert response.status_code == 404
+    address = reverse("integrations:shared_secret", args=["acme", foreign_key.pk])
+    assert owner_client.post(address, {"shared_secret": SHARED}).status_code == 404
     assert "Theirs" not in text(owner_client.get(PEOPLE))
 
 

@@ -113,7 +113,7 @@ def test_connect_saves_and_shows_the_source(admin_client, tenant):
 
     with scope(tenant.pk):
         source = Source.objects.get()
-    assert response.redirect_chain == [(url("source", source), 302)]
+    assert response.redirect_chain == [(url("check", source), 302)]
     assert (source.name, source.region, source.state) == ("Production", "eu", "connected")
     assert source.write_key.unseal().reveal() == OTHER_WRITE_KEY
     assert said(response) == ["“Production” is connected. From now on events are sent to it."]
@@ -235,7 +235,7 @@ def test_action_that_comes_too_late_says_so_and_changes_nothing(owner_client, so
     response = owner_client.post(url(action, source), data, follow=True)
 
     assert snapshot() == before
-    assert action == "rename" or "Nothing was changed." in said(response)[0]
+    assert action in {"rename", "disconnect"} or "Nothing was changed." in said(response)[0]
 
 
 @pytest.mark.parametrize("action", [*ACTIONS, "reconnect"])

@@ -1,0 +1,69 @@
+"""The page of what a source is sent: events, properties, people without a userId. It looks before it changes."""
+
+from functools import partial
+
+from django.http import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+
+from delivery import what_is_sent as lately
+from integrations import services
+from integrations.deeds import Deed, carry_out
+from integrations.errors import EditConflictError
+from integrations.locking import stamp
+from integrations.models import Source
+from integrations.property_rules import properties_of
+from integrations.sent_forms import SentForm
+from integrations.views import get_or_post, posted
+from tenants.access import TenantRequest, tenant_view
+from tenants.enums import Role
+
+EDITED = ("identity", "events_off", "property_rules")
+
+_CONFLICT = "The page that you opened no longer shows what is sent: what you see below is your own choice."
+
+
+@tenant_view(Role.ADMIN)
+@get_or_post
+def what_is_sent(request: TenantRequest, source_id: int) -> HttpResponseBase:
+    """`preview` shows what the choice would do; without it, the choice is saved."""
+    source = get_object_or_404(Source, pk=source_id)
+    calls = lately.newest_calls(source)
+    names = {name for call in calls for name in properties_of(call)}
+    form = SentForm(posted(request), source=source, event_names=lately.tracked_names(source), property_names=names)
+    conflict = ""
+    if form.is_valid() and "preview" not in request.POST:
+        try:
+            carry_out(request, source, _deed(source, form))
+            return redirect("delivery:what_is_sent", request.tenant.slug, source.pk)
+        except EditConflictError:
+            conflict = _CONFLICT
+    context = {
+        "source": source,
+        "form": form,
+        "seen": request.POST.get("seen", "") if _only_looks(request, conflict) else stamp(source, *EDITED),
+        "conflict": conflict,
+        "bill": lately.bill(source, form.events_off),
+        "preview": lately.preview(source, calls, form.events_off, form.property_rules),
+    }
+    return render(request, "delivery/what_is_sent.html", context, status=409 if conflict else 200)
+
+
+def _only_looks(request: TenantRequest, conflict: str) -> bool:
+    """A preview or a mistake keeps the stamp of the page that was opened first."""
+    return request.method == "POST" and not conflict
+
+
+def _deed(source: Source, form: SentForm) -> Deed:
+    identity, events_off, rules = form.cleaned_data["identity"], form.events_off, form.property_rules
+    told = {"identity": identity.label, "events off": ", ".join(events_off)}
+    told["properties"] = ", ".join(f"{name}: {rule.label.lower()}" for name, rule in sorted(rules.items()))
+    return Deed(
+        act=partial(
+            services.choose_what_is_sent, source, identity=identity, events_off=events_off, property_rules=rules
+        ),
+        note="changed what is sent to",
+        done="is sent what you have chosen, from the next event on. What was captured before stays as it is.",
+        edited=EDITED,
+        is_done=lambda: (source.identity, source.events_off, source.property_rules) == (identity, events_off, rules),
+        details={name: text for name, text in told.items() if text},
+    )

@@ -1,0 +1,86 @@
+"""The pages that prove a connection: a test event with a code, and what to do when it does not show up in Segment."""
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from integrations import confirming, trial
+from integrations.confirming import Answer
+from integrations.errors import SourceStateError
+from integrations.forms import CodeForm
+from integrations.models import Source
+from integrations.views import get_or_post, may_change, posted
+from tenants import audit
+from tenants.access import TenantRequest, tenant_view
+from tenants.enums import Role
+
+LAST_ANSWER = ("delivery/last_answer.html", "integrations/no_delivery_state.html")
+"""The first of these templates that exists: delivery tells there how the newest request went."""
+
+TOLD = {
+    Answer.WRONG: "This is not the code of the newest test event. Compare it with test_code in Segment's Debugger.",
+    Answer.TOO_MANY: "That were too many wrong codes for this test event. Send another one: it has a new code.",
+    Answer.NOTHING_SENT: "No test event has been sent with this write key to this region. Send one first.",
+}
+
+
+@tenant_view(Role.ADMIN)
+@get_or_post
+def check(request: TenantRequest, source_id: int) -> HttpResponseBase:
+    """Take the code of the newest test event."""
+    source = get_object_or_404(Source.objects.select_related("write_key"), pk=source_id)
+    form = CodeForm(posted(request))
+    if form.is_valid():
+        answer = _confirm(request, source, form.cleaned_data["code"])
+        if answer in {Answer.CONFIRMED, Answer.CONFIRMED_BEFORE}:
+            told = f"“{source.name}” is confirmed: what is sent to it arrives in your Segment workspace."
+            messages.success(request, told)
+            return redirect("integrations:source", request.tenant.slug, source.pk)
+        form.add_error("code", TOLD[answer])
+    test = confirming.newest_test(source)
+    context = {
+        "source": source,
+        "form": form,
+        "test": test if test and test.version == source.version else None,
+        "tries_left": confirming.MAX_WRONG_CODES - test.wrong_codes if test else 0,
+        "event": trial.EVENT,
+        "property": trial.PROPERTY,
+        "last_answer": LAST_ANSWER,
+    }
+    return render(request, "integrations/check.html", context)
+
+
+@tenant_view(Role.ADMIN)
+@require_POST
+def send_test(request: TenantRequest, source_id: int) -> HttpResponseBase:
+    source = get_object_or_404(Source, pk=source_id)
+    try:
+        with transaction.atomic():
+            sent = confirming.send_test(source)
+            if sent:
+                audit.note(request.tenant.pk, request.user, "sent a test event to", source.name)
+    except SourceStateError as error:
+        messages.error(request, str(error))
+        return redirect("integrations:source", request.tenant.slug, source.pk)
+    if not sent:
+        messages.info(request, "A test event was sent a moment ago. Wait a few seconds before you send another one.")
+    return redirect("integrations:check", request.tenant.slug, source.pk)
+
+
+@tenant_view()
+@require_GET
+def not_showing(request: TenantRequest, source_id: int) -> HttpResponseBase:
+    """Why a test event does not show up in Segment, the likely reasons first, with what is known here."""
+    source = get_object_or_404(Source.objects.select_related("write_key"), pk=source_id)
+    context = {"source": source, "last_answer": LAST_ANSWER, "may_change": may_change(request)}
+    return render(request, "integrations/not_showing.html", context)
+
+
+@transaction.atomic
+def _confirm(request: TenantRequest, source: Source, typed: str) -> Answer:
+    answer = confirming.confirm(source, typed)
+    if answer is Answer.CONFIRMED:
+        audit.note(request.tenant.pk, request.user, "confirmed that events arrive from", source.name)
+    return answer

@@ -1,0 +1,194 @@
+import pytest
+from django.urls import reverse
+
+from delivery.models import Event
+from integrations.confirming import MAX_WRONG_CODES, confirm, newest_test, send_test
+from integrations.models import Source
+from integrations.services import disconnect_source, pause_source
+from tenants.models import AuditEntry
+from tenants.scoping import every_tenant
+from tests.conftest import WRITE_KEY, logged_in
+from tests.integrations.test_views import said, text, url
+
+
+@pytest.fixture(autouse=True)
+def _see_everything():
+    with every_tenant():
+        yield
+
+
+def deeds():
+    return [entry.deed for entry in AuditEntry.objects.order_by("pk")]
+
+
+def test_a_code_that_is_found_in_segment_confirms_the_source(admin_client, source):
+    page = text(admin_client.get(url("check", source)))
+    assert "Send a test event" in page
+    assert "Unverified" in page
+
+    page = text(admin_client.post(url("send_test", source), follow=True))
+    code = newest_test(source).code
+    assert "Send another one" in page
+    assert code not in page
+
+    response = admin_client.post(url("check", source), {"code": code}, follow=True)
+    assert response.redirect_chain == [(url("source", source), 302)]
+    assert "is confirmed" in said(response)[0]
+    assert Source.objects.get().is_confirmed
+    assert deeds() == ["sent a test event to", "confirmed that events arrive from"]
+    assert "Confirmed" in text(admin_client.get(url("segment")))
+
+
+def test_sent_twice_the_forms_do_it_once(admin_client, source):
+    for _ in range(2):
+        admin_client.post(url("send_test", source))
+    assert Event.objects.count() == 1
+    code = newest_test(source).code
+    for _ in range(2):
+        assert "is confirmed" in said(admin_client.post(url("check", source), {"code": code}, follow=True))[-1]
+    assert deeds() == ["sent a test event to", "confirmed that events arrive from"]
+
+
+def test_a_wrong_code_says_what_to_compare_and_how_many_tries_are_left(admin_client, source):
+    send_test(source)
+    page = text(admin_client.post(url("check", source), {"code": "ABCABC"}))
+    assert "not the code of the newest test event" in page
+    assert "4 tries left" in page
+
+    for _ in range(MAX_WRONG_CODES - 1):
+        page = text(admin_client.post(url("check", source), {"code": "ABCABC"}))
+    assert "too many wrong codes" in page
+
+
+def test_a_code_before_a_test_and_no_code_at_all(admin_client, source):
+    assert "Send one first" in text(admin_client.post(url("check", source), {"code": "ABC234"}))
+    assert "Type the six characters" in text(admin_client.post(url("check", source), {"code": ""}))
+
+
+def test_a_test_of_a_paused_source_is_not_sent(admin_client, source):
+    pause_source(source)
+    assert "while it is connected" in text(admin_client.get(url("check", source)))
+    response = admin_client.post(url("send_test", source), follow=True)
+    assert "only while it is connected" in said(response)[0]
+    assert deeds() == []
+
+
+def test_the_way_through_the_reasons_shows_what_is_known(viewer_client, admin_client, source):
+    for client in (viewer_client, admin_client):
+        page = text(client.get(url("not_showing", source)))
+        order = [page.index(words) for words in ("key is another", "region is the other", "disabled in Segment")]
+        assert order == sorted(order)
+        assert "••••2345" in page
+        assert "United States (Oregon)" in page
+        assert "No request has been made" in page
+        assert WRITE_KEY not in page
+    assert url("replace_key", source) in page
+    assert url("replace_key", source) not in text(viewer_client.get(url("not_showing", source)))
+
+
+@pytest.mark.parametrize("name", ["check", "send_test", "not_showing"])
+@pytest.mark.parametrize("tenant_slug", ["acme", "other"])
+def test_a_stranger_finds_none_of_it(stranger_client, source, other_source, name, tenant_slug):
+    address = url(name, source, tenant_slug)
+    assert stranger_client.post(address, {"code": "ABC234"}).status_code in {404, 405}
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["check", "send_test"])
+def test_a_viewer_may_not_test(viewer_client, source, name):
+    assert viewer_client.post(url(name, source), {"code": "ABC234"}).status_code == 403
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["check", "rename", "replace_key", "change_region", "reconnect", "disconnect"])
+def test_the_page_of_a_source_that_is_gone_is_not_found(admin_client, source, name):
+    address = url(name, source)
+    source.delete()
+    assert admin_client.get(address).status_code == admin_client.post(address).status_code == 404
+
+
+def test_replaced_key_asks_for_the_check_again(admin_client, source):
+    send_test(source)
+    confirm(source, newest_test(source).code)
+    response = admin_client.post(url("replace_key", source), {"write_key": WRITE_KEY}, follow=True)
+    assert response.redirect_chain == [(url("check", source), 302)]
+    assert "Unverified" in text(response)
+    disconnect_source(source)
+    assert "Unverified" not in text(admin_client.get(url("segment")))
+
+
+# What two people, or one with a nervous finger, do to the forms of a source.
+
+
+def seen(client, address) -> str:
+    return text(client.get(address)).partition('name="seen" value="')[2].partition('"')[0]
+
+
+def test_the_later_of_two_saves_gets_a_page_that_says_so(owner, admin_client, source):
+    address = url("rename", source)
+    stamp = seen(admin_client, address)
+    logged_in(owner).post(address, {"name": "Theirs"})
+
+    response = admin_client.post(address, {"name": "Mine", "seen": stamp})
+
+    page = text(response)
+    assert response.status_code == 409
+    assert "Somebody changed this source" in page
+    assert "“Theirs”" in page
+    assert 'value="Mine"' in page
+    assert Source.objects.get().name == "Theirs"
+
+    admin_client.post(address, {"name": "Mine", "seen": page.partition('name="seen" value="')[2].partition('"')[0]})
+    assert Source.objects.get().name == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("rename", {"name": "New"}),
+        ("replace_key", {"write_key": "zYxWvUtSrQpOnMlKjIhGfEdCbA543210"}),
+        ("change_region", {"region": "eu"}),
+        ("pause", {}),
+        ("disconnect", {}),
+    ],
+)
+def test_a_form_that_is_sent_twice_is_done_once_and_told_so_twice(admin_client, source, name, data):
+    address = url(name, source)
+    if name != "pause":
+        data = {**data, "seen": seen(admin_client, address)}
+    first = said(admin_client.post(address, data, follow=True))
+    version = Source.objects.get().version
+    assert said(admin_client.post(address, data, follow=True)) == first
+    assert Source.objects.get().version == version
+    assert len(deeds()) == 1
+
+
+def test_a_key_that_somebody_replaced_meanwhile_stays(admin_client, owner_client, source):
+    stamp = seen(admin_client, url("replace_key", source))
+    owner_client.post(url("change_region", source), {"region": "eu"})
+    theirs = Source.objects.get().version
+
+    data = {"write_key": "zYxWvUtSrQpOnMlKjIhGfEdCbA543210", "seen": stamp}
+    response = admin_client.post(url("replace_key", source), data)
+
+    assert response.status_code == 409
+    assert "Europe (Dublin)" in text(response)
+    assert "zYxW" not in text(response)
+    assert Source.objects.get().version == theirs
+
+
+def test_connected_twice_it_is_one_source(admin_client, tenant):
+    data = {"name": "Production", "write_key": WRITE_KEY, "region": "eu", "offered": ["Email Opened"]}
+    for _ in range(2):
+        response = admin_client.post(reverse("integrations:connect", args=["acme"]), data, follow=True)
+        made = Source.objects.get()
+        assert response.redirect_chain == [(url("check", made), 302)]
+    assert made.events_off == ["Email Opened"]
+    assert deeds() == ["connected"]
+
+
+def test_the_form_to_connect_offers_each_event_with_an_example(admin_client, tenant):
+    page = text(admin_client.get(url("connect")))
+    assert page.count('name="events"') == page.count(" checked>") == 6
+    assert "What Email Opened carries" in page
+    assert "&quot;campaign_name&quot;: &quot;Spring news&quot;" in page
