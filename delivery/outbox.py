@@ -28,10 +28,10 @@ from integrations.queries import capturing_sources
 from integrations.shaping import is_plain, shape_all
 from integrations.spec.calls import Call
 
-CALLS_PER_SAVEPOINT: Final = 2_000
+CALLS_PER_SAVEPOINT: Final = 5_000
 """Are held in memory together, and refused together when one of them cannot be stored."""
 
-CALLS_PER_STATEMENT: Final = 400
+CALLS_PER_STATEMENT: Final = 200
 """A part of them, which PostgreSQL stores while the next is prepared."""
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def capture(tenant_id: int, call: Call, *, sources: Sequence[Source] | None = No
 
 
 def capture_many(tenant_id: int, calls: Iterable[Call], *, sources: Sequence[Source] | None = None) -> Captured:
-    """As `capture`, for any number of calls: a savepoint of its own for each 2,000 of them.
+    """As `capture`, for any number of calls: a savepoint of its own for each 5,000 of them.
 
     Outside a transaction, what came before an error of the database has been committed.
     """

@@ -95,8 +95,8 @@ def test_capture_takes_four_queries(source, tenant, call, sources):
     assert len(queries) == 4
 
 
-@pytest.mark.parametrize(("calls", "queries"), [(400, 4), (401, 5), (2_000, 8), (2_001, 12)])
-def test_capture_many_takes_a_statement_for_400_calls_and_a_savepoint_for_2000(source, call, calls, queries):
+@pytest.mark.parametrize(("calls", "queries"), [(200, 4), (201, 5), (5_000, 28), (5_001, 32)])
+def test_capture_many_takes_a_statement_for_200_calls_and_a_savepoint_for_5000(source, call, calls, queries):
     with CaptureQueriesContext(connection) as made:
         captured = capture_many(source.tenant_id, [call] * calls)
     assert len(made) == queries
@@ -261,16 +261,16 @@ def test_capture_survives_an_error_of_the_database(source, call, caplog):
     assert "u-1" not in "".join(record.getMessage() for record in caplog.records if record.name != "django.db.backends")
 
 
-def test_capture_many_refuses_2000_calls_together_when_the_database_takes_one_of_them_not(source, call):
+def test_capture_many_refuses_5000_calls_together_when_the_database_takes_one_of_them_not(source, call):
     """The statements before it had gone through: they are rolled back, and the calls after them go on."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE delivery_event ADD CONSTRAINT never CHECK (name <> 'Never')")
     with transaction.atomic():
         Tenant.objects.create(name="Written by the caller", slug="written")
-        calls = [call] * 1_000 + [{**call, "event": "Never"}] + [call] * 1_500
+        calls = [call] * 1_000 + [{**call, "event": "Never"}] + [call] * 4_500
         captured = capture_many(source.tenant_id, calls)
-    assert (len(captured.event_ids), len(captured.refused)) == (501, 2_000)
-    assert (Event.objects.count(), Pending.objects.count(), Refusal.objects.count()) == (501, 501, 2_000)
+    assert (len(captured.event_ids), len(captured.refused)) == (501, 5_000)
+    assert (Event.objects.count(), Pending.objects.count(), Refusal.objects.count()) == (501, 501, 5_000)
     assert Tenant.objects.filter(slug="written").exists()
 
 
