@@ -110,6 +110,8 @@ CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BEAT_SCHEDULE = {
     # No expiry: it would be judged by the clock of another machine. Sweeps that piled up are one (delivery/tasks.py).
     "sweep": {"task": "delivery.tasks.sweep", "schedule": 1.0, "options": {"queue": "sweep"}},
+    "alerts": {"task": "delivery.tasks.keep_alerts", "schedule": 30.0, "options": {"queue": "sweep"}},
+    "going live": {"task": "delivery.tasks.finish_going_live", "schedule": 10.0, "options": {"queue": "sweep"}},
     "partitions": {"task": "delivery.tasks.keep_partitions_ahead", "schedule": 60.0, "options": {"queue": "sweep"}},
     # By the clock: a beat that is started again each hour must not put it off for ever.
     "retention": {"task": "delivery.tasks.keep_retention", "schedule": crontab(minute=7), "options": {"queue": "sweep"}},

@@ -17,6 +17,7 @@ urlpatterns = [
     path("t/<slug:tenant_slug>/integrations/", include("integrations.urls")),
     path("t/<slug:tenant_slug>/integrations/segment/", include("delivery.urls")),
     path("t/<slug:tenant_slug>/campaigns/", include("examples.campaigns.urls")),
+    path("alerts/", include("delivery.alerts.public_urls")),
     path("email/", include("examples.campaigns.public_urls")),
     *EMAIL_WEBHOOKS,
     path("", include("delivery.probe_urls")),

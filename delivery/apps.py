@@ -7,5 +7,7 @@ class DeliveryConfig(AppConfig):
 
     def ready(self) -> None:
         from delivery import receivers
+        from delivery.alerts import looking
 
         receivers.connect()
+        looking.connect()

@@ -9,8 +9,10 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
+from delivery.alerts.models import Alert, AlertChoice, AlertLimits, AlertMail, Incident  # noqa: F401  # as below
 from delivery.enums import GIVEN_UP, BatchState, Hold, Outcome, RefusalReason
 from delivery.importing.models import FileImport  # noqa: F401  # Django looks for models here
+from delivery.shadow_models import GoingLive  # noqa: F401  # as above
 from integrations.enums import Region
 from integrations.models import Source
 from tenants.models import Tenant

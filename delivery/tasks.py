@@ -7,8 +7,10 @@ from redis import Redis
 
 from delivery import partitions, retention
 from delivery import sweep as sweeping
+from delivery.alerts import keeping, mailing
 from delivery.errors import RedisUnavailableError
 from delivery.redis_link import ask
+from delivery.shadow import finish_all
 from delivery.shares import take_turn_of
 
 SWEEP_MILLISECONDS = 500
@@ -36,6 +38,21 @@ def keep_partitions_ahead() -> None:
 @shared_task(name="delivery.tasks.keep_retention")
 def keep_retention() -> None:
     retention.run()
+
+
+@shared_task(name="delivery.tasks.keep_alerts")
+def keep_alerts() -> None:
+    keeping.run()
+
+
+@shared_task(name=mailing.SEND)
+def send_alerts() -> None:
+    mailing.send_due()
+
+
+@shared_task(name="delivery.tasks.finish_going_live")
+def finish_going_live() -> None:
+    finish_all()
 
 
 def _is_time() -> bool:

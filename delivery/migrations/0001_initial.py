@@ -2,6 +2,7 @@
 
 import django.contrib.postgres.fields
 import django.contrib.postgres.indexes
+import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
@@ -649,6 +650,216 @@ class Migration(migrations.Migration):
             model_name="retentionwarning",
             constraint=models.CheckConstraint(
                 condition=models.Q(("number__in", [1, 2])), name="retention_warning_number"
+            ),
+        ),
+        migrations.CreateModel(
+            name="AlertChoice",
+            fields=[
+                (
+                    "membership",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="alert_choice",
+                        serialize=False,
+                        to="tenants.membership",
+                    ),
+                ),
+                (
+                    "kinds",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            choices=[
+                                ("key_refused", "Segment refuses the write key"),
+                                ("held", "Sending is held for another reason"),
+                                ("backlog", "Events wait too long"),
+                                ("refusals", "Many events are refused at capture"),
+                                ("retention", "Old events are about to expire unsent"),
+                            ],
+                            max_length=11,
+                        ),
+                        blank=True,
+                        default=list,
+                        size=None,
+                    ),
+                ),
+                ("recovered", models.BooleanField(default=True, help_text="Also when what was told is over.")),
+            ],
+        ),
+        migrations.CreateModel(
+            name="AlertLimits",
+            fields=[
+                (
+                    "tenant",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="alert_limits",
+                        serialize=False,
+                        to="tenants.tenant",
+                    ),
+                ),
+                (
+                    "backlog_minutes",
+                    models.PositiveIntegerField(
+                        default=30,
+                        validators=[
+                            django.core.validators.MinValueValidator(5),
+                            django.core.validators.MaxValueValidator(1440),
+                        ],
+                    ),
+                ),
+                (
+                    "refused_an_hour",
+                    models.PositiveIntegerField(
+                        default=100,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(10000),
+                        ],
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "alert limits",
+            },
+        ),
+        migrations.CreateModel(
+            name="GoingLive",
+            fields=[
+                (
+                    "source",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="going_live",
+                        serialize=False,
+                        to="integrations.source",
+                    ),
+                ),
+                ("first_id", models.BigIntegerField(help_text="Of the events that are left out.")),
+                ("end_id", models.BigIntegerField(help_text="The first id that is sent again.")),
+                ("left_out", models.PositiveIntegerField(default=0, help_text="So far.")),
+                ("requested_by", models.CharField(max_length=200)),
+                ("requested_at", models.DateTimeField(auto_now_add=True)),
+            ],
+            options={
+                "verbose_name_plural": "going live",
+            },
+        ),
+        migrations.CreateModel(
+            name="Alert",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("items", models.JSONField()),
+                ("created_at", models.DateTimeField()),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="AlertMail",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("sent", "Sent"),
+                            ("not_wanted", "Not wanted any more"),
+                            ("given_up", "Given up"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("tries", models.PositiveIntegerField(default=0)),
+                ("not_before", models.DateTimeField(help_text="Of the next try; whoever tries puts it off first.")),
+                ("error", models.CharField(blank=True, max_length=200)),
+                (
+                    "alert",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="mails", to="delivery.alert"
+                    ),
+                ),
+                (
+                    "membership",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.membership"
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Incident",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("key_refused", "Segment refuses the write key"),
+                            ("held", "Sending is held for another reason"),
+                            ("backlog", "Events wait too long"),
+                            ("refusals", "Many events are refused at capture"),
+                            ("retention", "Old events are about to expire unsent"),
+                        ],
+                        max_length=11,
+                    ),
+                ),
+                ("reason", models.TextField(help_text="In words for the customer.")),
+                ("opened_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                ("is_news", models.BooleanField(default=True, help_text="Something about it is still to be told.")),
+                (
+                    "told_at",
+                    models.DateTimeField(blank=True, help_text="When members were told that it began.", null=True),
+                ),
+                (
+                    "source",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="incidents", to="integrations.source"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
+            ],
+        ),
+        migrations.AddIndex(
+            model_name="alert",
+            index=models.Index(fields=["tenant", "created_at"], name="alert_by_time"),
+        ),
+        migrations.AddIndex(
+            model_name="alertmail",
+            index=models.Index(condition=models.Q(("state", "waiting")), fields=["not_before"], name="alert_mail_due"),
+        ),
+        migrations.AddIndex(
+            model_name="incident",
+            index=models.Index(fields=["tenant", "-id"], name="incident_newest"),
+        ),
+        migrations.AddIndex(
+            model_name="incident",
+            index=models.Index(condition=models.Q(("is_news", True)), fields=["tenant"], name="incident_news"),
+        ),
+        migrations.AddConstraint(
+            model_name="incident",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("closed_at", None)), fields=("source", "kind"), name="incident_open_once"
             ),
         ),
     ]

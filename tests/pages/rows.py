@@ -115,6 +115,13 @@ ROWS: Final[Mapping[str, Row]] = {
     "integrations:disconnect": Row(ADMIN),
     "integrations:reconnect": Row(ADMIN),
     "delivery:review": Row(ADMIN),
+    "delivery:alerts": Row(VIEWER),
+    "delivery:alert_limits": Row(ADMIN),
+    "delivery:enter_shadow": Row(ADMIN),
+    # The source is not in shadow: there is nothing to switch on.
+    "delivery:go_live": Row(ADMIN, 302),
+    # Another app's token opens nothing here.
+    "alerts:stop": Row(EVERYBODY, 404, arguments={"token": "reader"}),
     "delivery:what_is_sent": Row(ADMIN),
     "delivery:delivery": Row(VIEWER),
     "campaigns:list": Row(VIEWER),

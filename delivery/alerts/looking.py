@@ -1,0 +1,172 @@
+"""Finding what is wrong with sources, and what is wrong no more. Looking twice at once finds everything once."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connection
+
+from delivery.alerts.enums import IncidentKind
+from delivery.alerts.models import BACKLOG_MINUTES, REFUSED_AN_HOUR, Incident
+from delivery.clock import ClockTimestamp
+from delivery.enums import Hold
+from delivery.expiry import retention_warned
+from delivery.models import RetentionWarning
+from integrations.enums import SourceState
+
+KEY_HOLDS: Final = frozenset({Hold.KEY_REFUSED, Hold.KEY_MALFORMED})
+OF_SENDING: Final = frozenset({IncidentKind.KEY_REFUSED, IncidentKind.HELD, IncidentKind.BACKLOG})
+"""What is no trouble any more when the customer pauses or disconnects the source; it has not recovered either."""
+
+log = logging.getLogger(__name__)
+
+Open = dict[IncidentKind, Incident]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A source at a moment. `waited`: minutes of its oldest waiting event; `refused`: counted to one over the limit."""
+
+    source_id: int
+    tenant_id: int
+    state: str
+    hold: str
+    hold_reason: str
+    last_accepted_at: datetime | None
+    waited: float | None
+    refused: int
+    most_minutes: int
+    most_refused: int
+
+
+LOOK: Final = """
+SELECT source.id AS source_id, source.tenant_id, source.state,
+    coalesce(lane.hold, '') AS hold, coalesce(lane.hold_reason, '') AS hold_reason, lane.last_accepted_at,
+    waiting.minutes AS waited, refusals.count AS refused, most.minutes AS most_minutes, most.refused AS most_refused
+FROM integrations_source AS source
+LEFT JOIN delivery_lane AS lane ON lane.source_id = source.id
+LEFT JOIN delivery_alertlimits AS limits ON limits.tenant_id = source.tenant_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(limits.backlog_minutes, %(minutes)s) AS minutes,
+        coalesce(limits.refused_an_hour, %(refused)s) AS refused
+) AS most
+CROSS JOIN LATERAL (
+    SELECT least(
+        (SELECT captured_at FROM delivery_event WHERE id = (
+            SELECT min(event_id) FROM delivery_pending WHERE source_id = source.id
+        )),
+        (SELECT min(created_at) FROM delivery_batch WHERE source_id = source.id AND state = 'open')
+    ) AS since
+) AS oldest
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN oldest.since IS NOT NULL
+        THEN extract(epoch FROM clock_timestamp() - greatest(oldest.since, source.changed_at))::float / 60
+    END AS minutes
+) AS waiting
+CROSS JOIN LATERAL (
+    SELECT count(*) FROM (
+        SELECT FROM delivery_refusal
+        WHERE source_id = source.id AND refused_at > clock_timestamp() - interval '1 hour' LIMIT most.refused + 1
+    ) AS late
+) AS refusals
+WHERE source.id = ANY(%(troubled)s) OR source.state <> 'disconnected' AND (
+    lane.hold <> '' OR waiting.minutes > most.minutes OR refusals.count > most.refused
+)
+ORDER BY source.id
+"""
+# What waits is counted from the last change of the source on: somebody who resumes one that was paused for a week, or
+# pastes a new key, gets the time of a new backlog to send the old one. A batch counts from when it was made, because a
+# replay's events are old.
+
+
+def look_around() -> None:
+    """Open an incident for each new trouble, and close those that are over. In the scope of every tenant."""
+    open_ones: defaultdict[int, Open] = defaultdict(dict)
+    for incident in Incident.objects.filter(closed_at=None):
+        open_ones[incident.source_id][IncidentKind(incident.kind)] = incident
+    fresh: list[Incident] = []
+    for look in _looks(list(open_ones)):
+        known = open_ones[look.source_id]
+        found = troubles(look, known)
+        fresh += [_incident(look, kind, reason) for kind, reason in found.items() if kind not in known]
+        _close(look, [known[kind] for kind in known if kind not in found], troubled=bool(found))
+    Incident.objects.bulk_create(fresh, ignore_conflicts=True)
+
+
+def troubles(look: Look, known: Mapping[IncidentKind, Incident]) -> dict[IncidentKind, str]:
+    """What is wrong, each with its reason. What is known to be wrong stays so until it is clearly over.
+
+    Numbers that go up and down around a limit are one incident: it is over at half the limit.
+    """
+    found = dict(_holds(look, known))
+    backlog = look.most_minutes / (2 if IncidentKind.BACKLOG in known else 1)
+    # A held source has a backlog, and its reason is told already.
+    is_sending = look.state == SourceState.CONNECTED and not look.hold
+    if is_sending and look.waited is not None and look.waited > backlog:
+        found[IncidentKind.BACKLOG] = f"The oldest event has been waiting for {look.waited:.0f} minutes."
+    refusals = look.most_refused / (2 if IncidentKind.REFUSALS in known else 1)
+    if look.state != SourceState.DISCONNECTED and look.refused > refusals:
+        found[IncidentKind.REFUSALS] = f"More than {look.most_refused} events were refused within an hour."
+    return found
+
+
+def _holds(look: Look, known: Mapping[IncidentKind, Incident]) -> Iterator[tuple[IncidentKind, str]]:
+    if look.state != SourceState.CONNECTED:
+        return
+    if look.hold:
+        yield IncidentKind.KEY_REFUSED if look.hold in KEY_HOLDS else IncidentKind.HELD, look.hold_reason
+        return
+    for kind in (IncidentKind.KEY_REFUSED, IncidentKind.HELD):
+        # A new key takes the hold away. Whether it is better than the old one shows when something was sent with it.
+        if kind in known and look.waited is not None and not _has_sent(look, known[kind]):
+            yield kind, known[kind].reason
+
+
+def _has_sent(look: Look, incident: Incident) -> bool:
+    return look.last_accepted_at is not None and look.last_accepted_at > incident.opened_at
+
+
+def _close(look: Look, over: list[Incident], *, troubled: bool) -> None:
+    """One trouble that became another has not recovered, and what was not told yet is told with its end."""
+    for incident in over:
+        kept_from_sending = incident.kind in OF_SENDING and look.state != SourceState.CONNECTED
+        stopped = kept_from_sending or look.state == SourceState.DISCONNECTED
+        is_news = incident.told_at is None or not (stopped or troubled)
+        still_open = Incident.objects.filter(pk=incident.pk, closed_at=None)
+        still_open.update(closed_at=ClockTimestamp(), is_news=is_news)
+
+
+def _incident(look: Look, kind: IncidentKind, reason: str) -> Incident:
+    return Incident(
+        tenant_id=look.tenant_id, source_id=look.source_id, kind=kind, reason=reason, opened_at=ClockTimestamp()
+    )
+
+
+def _looks(troubled: list[int]) -> Iterator[Look]:
+    values: dict[str, Any] = {"troubled": troubled, "minutes": BACKLOG_MINUTES, "refused": REFUSED_AN_HOUR}
+    with connection.cursor() as cursor:
+        cursor.execute(LOOK, values)
+        columns = [column.name for column in cursor.description or ()]
+        rows = cursor.fetchall()
+    for row in rows:
+        yield Look(**dict(zip(columns, row, strict=True)))
+
+
+def note_retention(*, warning: RetentionWarning, **_kwargs: Any) -> None:
+    """In the transaction of the warning: it is told exactly when it stands."""
+    which = "first" if warning.number == 1 else "second and last"
+    Incident(
+        tenant_id=warning.tenant_id, source_id=warning.source_id, kind=IncidentKind.RETENTION,
+        reason=(
+            f"The {which} warning: {warning.events:,} old events were never accepted by Segment. They expire unsent, "
+            f"not before {warning.expires_at:%d %B %Y, %H:%M} UTC."
+        ),
+        opened_at=warning.warned_at, closed_at=warning.warned_at,
+    ).save(force_insert=True)  # fmt: skip
+
+
+def connect() -> None:
+    retention_warned.connect(note_retention, dispatch_uid="alerts: retention warned")

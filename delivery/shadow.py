@@ -1,0 +1,179 @@
+"""Going live: what of a source's shadow is not to be sent is left out first, in chunks; then the source begins to send.
+
+What is left out is never lost silently: it becomes discarded batches, which say why. What waited before the shadow
+began is owed, and sent. The choice is made by event id, once: what is captured while chunks are left out lies behind
+it, and is sent. A transaction that captured before and commits after counts as later.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import connection, transaction
+
+from delivery.batching import new_batch
+from delivery.clock import ClockTimestamp
+from delivery.enums import BatchState
+from delivery.lanes import lock_source
+from delivery.shadow_models import GoingLive
+from integrations.enums import SourceState
+from integrations.errors import SourceStateError
+from integrations.models import Source
+from integrations.services import go_live
+from integrations.spec.limits import MAX_BATCH_EVENTS
+from tenants.audit import note
+from tenants.models import User
+from tenants.scoping import every_tenant, scope
+
+SECONDS: Final = 5.0
+"""So long whoever switches on may wait; what is left then is done by the beat's task."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """What going live would do: events sent, events left out, and the ids of those."""
+
+    sent: int
+    left_out: int
+    first_id: int
+    end_id: int
+
+
+FIRST_SINCE: Final = """
+SELECT pending.event_id, event.captured_at
+FROM delivery_pending AS pending JOIN delivery_event AS event ON event.id = pending.event_id
+WHERE pending.source_id = %s AND pending.event_id >= %s ORDER BY pending.event_id LIMIT 1
+"""
+RANGE: Final = "SELECT min(event_id), max(event_id) FROM delivery_pending WHERE source_id = %s"
+COUNTS: Final = """
+SELECT count(*), count(*) FILTER (WHERE event_id >= %s AND event_id < %s) FROM delivery_pending WHERE source_id = %s
+"""
+
+
+def catch_up(source: Source, since: datetime) -> CatchUp:
+    """Of a source in shadow: what is sent of what waits, if only the shadow's events from `since` on are."""
+    first_id = _first_id(source.pk, source.shadow_since or since)
+    end_id = max(first_id, _first_id(source.pk, since))
+    with connection.cursor() as cursor:
+        cursor.execute(COUNTS, [first_id, end_id, source.pk])
+        waiting, left_out = cursor.fetchone()
+    return CatchUp(waiting - left_out, left_out, first_id, end_id)
+
+
+def _first_id(source_id: int, since: datetime) -> int:
+    """The first pending event captured then or later. By halving: ids follow the time, and need no index by time."""
+    with connection.cursor() as cursor:
+        cursor.execute(RANGE, [source_id])
+        low, last = cursor.fetchone()
+        if low is None:
+            return 0
+        high: int = last + 1
+        while low < high:
+            middle = (low + high) // 2
+            cursor.execute(FIRST_SINCE, [source_id, middle])
+            row = cursor.fetchone()
+            if row is None or row[1] >= since:
+                high = middle
+            else:
+                low = row[0] + 1
+    return high
+
+
+def switch_on(source: Source, since: datetime, *, by: User, seconds: float = SECONDS) -> bool:
+    """Go live with the shadow's events from `since` on. Whether it is done; if not, the beat's task goes on.
+
+    Raises SourceStateError when the source is not in shadow, or on its way out already.
+    """
+    with transaction.atomic(), scope(source.tenant_id):
+        source.refresh_from_db(from_queryset=Source.objects.select_for_update(no_key=True))
+        if source.state != SourceState.SHADOW:
+            raise SourceStateError(f"“{source.name}” is not in shadow. Nothing was changed.")
+        plan = catch_up(source, since)
+        _, fresh = GoingLive.objects.get_or_create(
+            source=source, defaults={"first_id": plan.first_id, "end_id": plan.end_id, "requested_by": by.email}
+        )
+        if not fresh:
+            raise SourceStateError(f"“{source.name}” is being switched on already. Nothing was changed.")
+        note(source.tenant_id, by, "switched on", source.name, sent=plan.sent, left_out=plan.left_out)
+    return finish(source.pk, time.monotonic() + seconds)
+
+
+def finish_all(seconds: float = 20.0) -> None:
+    """Go on where others stopped."""
+    until = time.monotonic() + seconds
+    with every_tenant():
+        started = list(GoingLive.objects.order_by("requested_at").values_list("pk", flat=True))
+    for source_id in started:
+        finish(source_id, until)
+
+
+def finish(source_id: int, until: float) -> bool:
+    """Leave out what is to be left out, then go live; whether that is done. Two at once do no harm.
+
+    Works until that time (monotonic), and for one chunk at least.
+    """
+    with every_tenant():
+        while _leave_out(source_id):
+            if time.monotonic() >= until:
+                return False
+        return _begin_to_send(source_id)
+
+
+TAKE: Final = """
+DELETE FROM delivery_pending WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM delivery_pending WHERE source_id = %s AND event_id >= %s AND event_id < %s
+    ORDER BY event_id LIMIT %s
+)) RETURNING event_id, bytes
+"""
+
+
+def _leave_out(source_id: int) -> int:
+    """One chunk, under the locks of the source, which keeps it in shadow, and of the row, which keeps others away."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        going = _locked(source_id, lock_source)
+        if going is None:
+            return 0
+        cursor.execute(TAKE, [source_id, going.first_id, going.end_id, MAX_BATCH_EVENTS])
+        rows = sorted(cursor.fetchall())
+        if rows:
+            new_batch(
+                source_id, going.source.tenant_id, [event_id for event_id, _ in rows], sum(size for _, size in rows),
+                state=BatchState.DISCARDED, reason=_reason(going), closed_at=ClockTimestamp(),
+            )  # fmt: skip
+            going.left_out += len(rows)
+            going.save(update_fields=["left_out"])
+    return len(rows)
+
+
+def _reason(going: GoingLive) -> str:
+    return (
+        f"Captured in shadow, and left out when {going.requested_by} switched the source on "
+        f"({going.requested_at:%Y-%m-%d %H:%M} UTC)."
+    )
+
+
+def _begin_to_send(source_id: int) -> bool:
+    with transaction.atomic():
+        going = _locked(source_id, lambda pk: Source.objects.select_for_update(no_key=True).filter(pk=pk).first())
+        if going is None:
+            return not GoingLive.objects.filter(pk=source_id).exists()
+        source, left_out = going.source, going.left_out
+        going.delete()
+        go_live(source)
+    log.info("A source went live; %d events were left out.", left_out, extra={"source_id": source_id})
+    return True
+
+
+def _locked(source_id: int, lock: Callable[[int], object]) -> GoingLive | None:
+    """None when it is done, or its source was disconnected meanwhile: in shadow still, it is asked again."""
+    lock(source_id)
+    going = GoingLive.objects.select_for_update(of=("self",)).select_related("source").filter(pk=source_id).first()
+    if going and going.source.state != SourceState.SHADOW:
+        going.delete()
+        return None
+    return going

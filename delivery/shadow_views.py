@@ -1,0 +1,114 @@
+"""Into the shadow, and out of it: each with what it does, said first."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from delivery.shadow import catch_up, switch_on
+from delivery.shadow_models import GoingLive
+from integrations.enums import SourceState
+from integrations.errors import SourceStateError
+from integrations.models import Source
+from integrations.services import enter_shadow
+from tenants.access import TenantRequest, tenant_view
+from tenants.audit import note
+from tenants.enums import Role
+
+get_or_post = require_http_methods(["GET", "POST"])
+
+MOMENT: Final = "%Y-%m-%dT%H:%M"
+
+
+class CatchUpForm(forms.Form):
+    """From when on what was captured in shadow is sent."""
+
+    catch_up = forms.ChoiceField(
+        label="What was captured in shadow",
+        choices=[
+            ("nothing", "Send none of it: begin with what happens from now on"),
+            ("since", "Send what was captured since a time"),
+            ("all", "Send all of it"),
+        ],
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose one.", "invalid_choice": "Choose one of these."},
+    )
+    since = forms.DateTimeField(
+        label="Since (UTC)",
+        required=False,
+        input_formats=[MOMENT, "%Y-%m-%d %H:%M", "%Y-%m-%d"],
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MOMENT),
+        error_messages={"invalid": "Write a day and a time, such as 2026-11-22 14:00."},
+    )
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("catch_up") == "since" and not self.errors and not self.cleaned_data["since"]:
+            self.add_error("since", "Say since when.")
+        return self.cleaned_data
+
+    def moment(self, source: Source) -> datetime:
+        if self.cleaned_data["catch_up"] == "since":
+            moment: datetime = self.cleaned_data["since"]
+            return moment
+        beginning = source.shadow_since if self.cleaned_data["catch_up"] == "all" else None
+        return beginning or timezone.now()
+
+
+@tenant_view(Role.ADMIN)
+@get_or_post
+def enter(request: TenantRequest, source_id: int) -> HttpResponseBase:
+    source = get_object_or_404(Source, pk=source_id)
+    if request.method != "POST":
+        return render(request, "delivery/enter_shadow.html", {"source": source})
+    try:
+        with transaction.atomic():
+            enter_shadow(source)
+            note(request.tenant.pk, request.user, "put in shadow", source.name)
+    except SourceStateError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"“{source.name}” is in shadow. Events are captured and shown, and nothing is sent.")
+    return _to_source(request, source)
+
+
+@tenant_view(Role.ADMIN)
+@get_or_post
+def live(request: TenantRequest, source_id: int) -> HttpResponseBase:
+    """Ask what to catch up with; show what that means; by POST, do it."""
+    source = get_object_or_404(Source, pk=source_id)
+    if source.state != SourceState.SHADOW or GoingLive.objects.filter(pk=source.pk).exists():
+        messages.error(request, f"“{source.name}” is switched on, or just about to be. Nothing was changed.")
+        return _to_source(request, source)
+    given = request.POST if request.method == "POST" else request.GET
+    form = CatchUpForm(given if "catch_up" in given else None)
+    context = {"source": source, "form": form}
+    if form.is_valid():
+        if request.method == "POST":
+            return _switch_on(request, source, form.moment(source))
+        context["plan"] = catch_up(source, form.moment(source))
+    return render(request, "delivery/go_live.html", context)
+
+
+def _switch_on(request: TenantRequest, source: Source, since: datetime) -> HttpResponse:
+    try:
+        done = switch_on(source, since, by=request.user)
+    except SourceStateError as error:
+        messages.error(request, str(error))
+    else:
+        soon = (
+            "is sending now."
+            if done
+            else "is being switched on: what is left out is put aside first, for some minutes."
+        )
+        messages.success(request, f"“{source.name}” {soon}")
+    return _to_source(request, source)
+
+
+def _to_source(request: TenantRequest, source: Source) -> HttpResponse:
+    return redirect("integrations:source", request.tenant.slug, source.pk)

@@ -1,0 +1,42 @@
+import threading
+
+import pytest
+
+from delivery.enums import Hold
+from delivery.models import Lane
+from tenants.scoping import every_tenant
+from tests.delivery.conftest import fresh_start  # noqa: F401  # an autouse fixture
+from tests.examples.campaigns.conftest import mail_server  # noqa: F401  # a fixture
+
+REASON = "Segment refuses the write key. Paste the one that is shown in Segment."
+
+
+@pytest.fixture(autouse=True)
+def _see_everything():
+    with every_tenant():
+        yield
+
+
+def hold(source, why=Hold.KEY_REFUSED, reason=REASON):
+    from delivery.clock import ClockTimestamp
+
+    Lane.objects.update_or_create(
+        source=source, defaults={"hold": why, "hold_reason": reason, "held_at": ClockTimestamp()}
+    )
+
+
+def release(source):
+    Lane.objects.filter(source=source).update(hold="", hold_reason="", held_at=None)
+
+
+def at_once(run, times=2):
+    """In so many threads, from the same moment on."""
+    from tests.delivery.steps import in_thread
+
+    barrier = threading.Barrier(times)
+
+    def together():
+        barrier.wait(10)
+        return run()
+
+    return [each.result(30) for each in [in_thread(together) for _ in range(times)]]

@@ -1,0 +1,105 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from delivery.models import Batch, Pending
+from delivery.outbox import capture
+from delivery.shadow_models import GoingLive
+from integrations.models import Source
+from integrations.services import enter_shadow
+from integrations.spec.calls import track
+from tenants.models import AuditEntry
+from tenants.scoping import every_tenant
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _see_everything():
+    with every_tenant():
+        yield
+
+
+def url(source, page):
+    return f"/t/acme/integrations/segment/{source.pk}/{page}/"
+
+
+def state(source):
+    return Source.objects.get(pk=source.pk).state
+
+
+@pytest.fixture
+def shadowed(source):
+    enter_shadow(source)
+    capture(source.tenant_id, track(event="Order Completed", user_id="u-1"), sources=[source], strict=True)
+    return source
+
+
+def test_shadow_is_entered_after_asking(admin_client, source):
+    assert "Put Main in shadow?" in admin_client.get(url(source, "shadow")).content.decode()
+    assert state(source) == "connected"
+    page = admin_client.post(url(source, "shadow"), follow=True).content.decode()
+    assert "is in shadow" in page
+    assert state(source) == "shadow"
+    assert AuditEntry.objects.get().deed == "put in shadow"
+
+
+def test_going_live_counts_first_and_then_sends(admin_client, shadowed):
+    assert "What was captured in shadow" in admin_client.get(url(shadowed, "live")).content.decode()
+    page = admin_client.get(url(shadowed, "live"), {"catch_up": "all"}).content.decode()
+    assert "1 event<" in page
+    assert state(shadowed) == "shadow"
+    admin_client.post(url(shadowed, "live"), {"catch_up": "all"})
+    assert (state(shadowed), Pending.objects.count(), Batch.objects.count()) == ("connected", 1, 0)
+
+
+def test_going_live_with_nothing_leaves_all_out(admin_client, shadowed):
+    assert (
+        "What is left out is never sent."
+        in admin_client.get(url(shadowed, "live"), {"catch_up": "nothing"}).content.decode()
+    )
+    admin_client.post(url(shadowed, "live"), {"catch_up": "nothing"})
+    assert (state(shadowed), Pending.objects.count(), Batch.objects.get().state) == ("connected", 0, "discarded")
+
+
+def test_going_live_since_a_time(admin_client, shadowed):
+    since = (timezone.now() + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")
+    page = admin_client.get(url(shadowed, "live"), {"catch_up": "since", "since": since}).content.decode()
+    assert f'name="since" value="{since}"' in page
+    admin_client.post(url(shadowed, "live"), {"catch_up": "since", "since": since})
+    assert (state(shadowed), Batch.objects.get().event_count) == ("connected", 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"catch_up": ""}, "Choose one."),
+        ({"catch_up": "some"}, "Choose one of these."),
+        ({"catch_up": "since"}, "Say since when."),
+        ({"catch_up": "since", "since": "noon"}, "Write a day and a time, such as 2026-11-22 14:00."),
+    ],
+)
+def test_a_choice_that_is_none_changes_nothing(admin_client, shadowed, given, said):
+    for send in (admin_client.get, admin_client.post):
+        assert said in send(url(shadowed, "live"), given).content.decode()
+    assert (state(shadowed), GoingLive.objects.exists()) == ("shadow", False)
+
+
+def test_going_live_sent_twice_says_that_it_is_done(admin_client, shadowed):
+    admin_client.post(url(shadowed, "live"), {"catch_up": "all"})
+    page = admin_client.post(url(shadowed, "live"), {"catch_up": "nothing"}, follow=True).content.decode()
+    assert "is switched on, or just about to be. Nothing was changed." in page
+    assert Pending.objects.count() == 1
+
+
+@pytest.mark.parametrize("path", ["shadow", "live"])
+def test_shadow_is_not_for_viewers_or_strangers(viewer_client, stranger_client, client, shadowed, path):
+    answers = [each.post(url(shadowed, path), {"catch_up": "all"}) for each in (viewer_client, stranger_client, client)]
+    assert [answer.status_code for answer in answers] == [403, 404, 302]
+    assert state(shadowed) == "shadow"
+
+
+@pytest.mark.parametrize("path", ["shadow", "live"])
+def test_source_of_another_tenant_is_not_found(admin_client, shadowed, other_source, path):
+    assert admin_client.post(url(other_source, path), {"catch_up": "all"}).status_code == 404
