@@ -113,8 +113,14 @@ CELERY_BEAT_SCHEDULE = {
     "alerts": {"task": "delivery.tasks.keep_alerts", "schedule": 30.0, "options": {"queue": "sweep"}},
     "going live": {"task": "delivery.tasks.finish_going_live", "schedule": 10.0, "options": {"queue": "sweep"}},
     "partitions": {"task": "delivery.tasks.keep_partitions_ahead", "schedule": 60.0, "options": {"queue": "sweep"}},
+    "erase": {"task": "delivery.tasks.erase", "schedule": 60.0, "options": {"queue": "sweep"}},
+    "orphans": {"task": "delivery.tasks.erase_orphans", "schedule": crontab(minute=37), "options": {"queue": "sweep"}},
     # By the clock: a beat that is started again each hour must not put it off for ever.
-    "retention": {"task": "delivery.tasks.keep_retention", "schedule": crontab(minute=7), "options": {"queue": "sweep"}},
+    "retention": {
+        "task": "delivery.tasks.keep_retention",
+        "schedule": crontab(minute=7),
+        "options": {"queue": "sweep"},
+    },
 }
 
 globals().update(_email := environment.email(demo=DEMO))
@@ -307,6 +313,7 @@ UNFOLD = {
                     _admin_page("Refusals", "block", "delivery_refusal"),
                     _admin_page("Lanes", "conversion_path", "delivery_lane"),
                     _admin_page("Rate holds", "hourglass_top", "delivery_ratehold"),
+                    _admin_page("Retention warnings", "timer", "delivery_retentionwarning"),
                     {"title": "Review", "icon": "checklist", "link": reverse_lazy("staff_review")},
                 ],
             },
@@ -319,6 +326,7 @@ UNFOLD = {
                     _admin_page("Memberships", "group", "tenants_membership"),
                     _admin_page("Invitations", "mail", "tenants_invitation"),
                     _admin_page("History", "history", "tenants_auditentry"),
+                    _admin_page("Erasures", "delete_forever", "tenants_erasure"),
                 ],
             },
         ],

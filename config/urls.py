@@ -2,6 +2,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from delivery import admin_deeds
 from delivery.review_views import staff_review
 from integrations.inbound.views import inbound
 
@@ -26,6 +27,8 @@ urlpatterns = [
     re_path(r"^segment/inbound/?$", inbound, name="inbound"),
     *([path("mailbox/", include("examples.campaigns.mailbox_urls"))] if settings.DEMO else []),
     path("admin/review/", staff_review, name="staff_review"),
+    path("admin/sources/<int:source_id>/replay/", admin_deeds.replay_events, name="staff_replay"),
+    path("admin/sources/<int:source_id>/<str:deed>/", admin_deeds.act, name="staff_act"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
 ]

@@ -8,12 +8,15 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 
 from delivery import (
     admin_lanes,  # noqa: F401 -- registers
     admin_search,
 )
 from delivery.admin_columns import OfSource
+from delivery.admin_deeds import DEEDS
 from delivery.admin_journey import attempt_step, journey, rows, seconds
 from delivery.admin_states import COLOURS, STATE_LABELS, AnswerFilter, CallTypeFilter, EventStateFilter, with_state
 from delivery.models import Attempt, Batch, Event, Refusal
@@ -282,4 +285,14 @@ def delivery_card(source: Source) -> dict[str, Any]:
     return table_card("Delivery", ["Lane", *lists], [[link(lane, "Lane") if lane else NOTHING, *links]])
 
 
-SOURCE_CARDS.append(delivery_card)
+def deeds_card(source: Source) -> dict[str, Any]:
+    addresses = {title: reverse("staff_act", args=[source.pk, deed]) for deed, (title, *_) in DEEDS.items()}
+    addresses["Send again"] = reverse("staff_replay", args=[source.pk])
+    links = [
+        format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, title)
+        for title, address in addresses.items()
+    ]
+    return table_card("Do something; the next page asks first", [""] * len(links), [links])
+
+
+SOURCE_CARDS.extend([delivery_card, deeds_card])

@@ -9,8 +9,8 @@ from django.utils import timezone
 from delivery import admin_search
 from delivery.admin_columns import OfSource
 from delivery.admin_states import COLOURS
-from delivery.models import Lane, Pending, RateHold
-from integrations.staff_admin import NOTHING, StaffAdmin, at, badge
+from delivery.models import Lane, Pending, RateHold, RetentionWarning
+from integrations.staff_admin import NOTHING, StaffAdmin, WithinFilter, at, badge
 
 MOST_WAITING: Final = 10_000
 """Counted no further."""
@@ -103,3 +103,41 @@ class RateHoldAdmin(StaffAdmin):
     @admin.display(description="state")
     def state_badge(self, hold: RateHold) -> str:
         return badge("Holds", "warning") if hold.until > timezone.now() else badge("Over")
+
+
+@admin.register(RetentionWarning)
+class RetentionWarningAdmin(OfSource):
+    """What was told to a tenant before events of theirs expire."""
+
+    time_field = "warned_at"
+    list_display = ("__str__", "tenant_link", "source_link", "warned", "expires", "ended")
+    list_filter = ("number", WithinFilter)
+    list_select_related = ("source__tenant",)
+    search_fields = ("source",)
+    search_help_text = "Name of the source, tenant (name or slug)"
+    fields = (
+        ("source_link", "tenant_link"),
+        ("number", "warned"),
+        ("waiting", "set_aside", "quarantined"),
+        ("oldest", "expires", "ended"),
+    )
+    readonly_fields = ("source_link", "tenant_link", "warned", "oldest", "expires", "ended")
+
+    def search_condition(self, term: str) -> Q:
+        return admin_search.source_condition(term)
+
+    @admin.display(description="warned (UTC)")
+    def warned(self, warning: RetentionWarning) -> str:
+        return at(warning.warned_at)
+
+    @admin.display(description="oldest captured (UTC)")
+    def oldest(self, warning: RetentionWarning) -> str:
+        return at(warning.oldest_at)
+
+    @admin.display(description="not before (UTC)")
+    def expires(self, warning: RetentionWarning) -> str:
+        return at(warning.expires_at)
+
+    @admin.display(description="ended (UTC)")
+    def ended(self, warning: RetentionWarning) -> str:
+        return at(warning.ended_at)

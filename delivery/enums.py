@@ -43,6 +43,7 @@ class Hold(models.TextChoices):
     KEY_MALFORMED = "key_malformed", "Segment does not take the write key as one"
     KEY_UNREADABLE = "key_unreadable", "The stored write key cannot be decrypted"
     REJECTED_REPEATEDLY = "rejected_repeatedly", "Segment rejects one event after another"
+    STAFF = "staff", "Held by our staff"
 
 
 class RefusalReason(models.TextChoices):

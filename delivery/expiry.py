@@ -170,7 +170,7 @@ SELECT leased_until IS NULL OR leased_until < clock_timestamp() FROM delivery_la
 """
 
 
-def _lane_is_free(source_id: int) -> bool:
+def lane_is_free(source_id: int) -> bool:
     """Keeps workers off the lane until the transaction ends. A lane that was never made is free."""
     with connection.cursor() as cursor:
         cursor.execute(FREE_LANE, [source_id])
@@ -188,7 +188,7 @@ DELETE FROM delivery_pending WHERE ctid = ANY(ARRAY(
 def _discard_pending(warning: RetentionWarning, reason: str) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         tenant_id = lock_source(warning.source_id)
-        if tenant_id is None or not _lane_is_free(warning.source_id):
+        if tenant_id is None or not lane_is_free(warning.source_id):
             return 0
         cursor.execute(TAKE, [warning.source_id, warning.before_id, MAX_BATCH_EVENTS])
         rows = sorted(cursor.fetchall())
@@ -215,7 +215,7 @@ DISCARD_GIVEN_UP: Final = DISCARD.format(condition="state IN ('set_aside', 'quar
 def _discard_open(warning: RetentionWarning, reason: str) -> int:
     with transaction.atomic():
         lock_source(warning.source_id)
-        return _discard(DISCARD_OPEN, warning, reason) if _lane_is_free(warning.source_id) else 0
+        return _discard(DISCARD_OPEN, warning, reason) if lane_is_free(warning.source_id) else 0
 
 
 def _discard_given_up(warning: RetentionWarning, reason: str) -> int:

@@ -110,6 +110,11 @@ def hold(source_id: int, why: Hold, reason: str) -> None:
         Lane.objects.filter(source_id=source_id).update(hold=why, hold_reason=reason, held_at=ClockTimestamp())
 
 
+def ensure(source_id: int) -> None:
+    """The lane of a source that nothing was captured for yet is missing."""
+    _created([source_id])
+
+
 def start_afresh(source_id: int) -> None:
     """Forget holds and waits: the customer changed the source. To be called in the transaction that changes it."""
     _created([source_id])

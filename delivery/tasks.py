@@ -5,13 +5,14 @@ from typing import Any
 from celery import Task, shared_task
 from redis import Redis
 
-from delivery import partitions, retention
+from delivery import erasure, partitions, retention
 from delivery import sweep as sweeping
 from delivery.alerts import keeping, mailing
 from delivery.errors import RedisUnavailableError
 from delivery.redis_link import ask
 from delivery.shadow import finish_all
 from delivery.shares import take_turn_of
+from tenants import erasure as erasures
 
 SWEEP_MILLISECONDS = 500
 """Sweeps that come closer together are one: several beats, or a queue of them after the workers were away."""
@@ -38,6 +39,16 @@ def keep_partitions_ahead() -> None:
 @shared_task(name="delivery.tasks.keep_retention")
 def keep_retention() -> None:
     retention.run()
+
+
+@shared_task(name="delivery.tasks.erase")
+def erase() -> None:
+    erasures.run()
+
+
+@shared_task(name="delivery.tasks.erase_orphans")
+def erase_orphans() -> None:
+    erasure.erase_orphans()
 
 
 @shared_task(name="delivery.tasks.keep_alerts")

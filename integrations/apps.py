@@ -9,9 +9,10 @@ class IntegrationsConfig(AppConfig):
     def ready(self) -> None:
         from anymail.signals import tracking
 
-        from integrations import email_providers, mappings
+        from integrations import deletion, email_providers, mappings
         from integrations.checks import check_mappings
 
         mappings.load()
+        deletion.connect()
         tracking.connect(email_providers.receive, dispatch_uid="integrations: email providers")
         checks.register(check_mappings)

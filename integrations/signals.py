@@ -70,3 +70,7 @@ source_changed = Signal()
 
 calls_due = Signal()
 """This app itself has calls for a source: `source` (Source) and `calls`. Sent in the transaction they belong to."""
+
+source_deleting = Signal()
+"""The sources of `source_ids`, locked, are about to be deleted, in this transaction. A receiver deletes its rows of
+them and answers how many, by what they were: dict[str, int]."""

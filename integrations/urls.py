@@ -1,6 +1,14 @@
 from django.urls import path
 
-from integrations import api_key_views, check_views, connect_views, help_views, identity_views, views
+from integrations import (
+    api_key_views,
+    check_views,
+    connect_views,
+    deletion_views,
+    help_views,
+    identity_views,
+    views,
+)
 
 app_name = "integrations"
 urlpatterns = [
@@ -23,5 +31,6 @@ urlpatterns = [
     path("segment/<int:source_id>/pause/", views.pause, name="pause"),
     path("segment/<int:source_id>/resume/", views.resume, name="resume"),
     path("segment/<int:source_id>/disconnect/", views.disconnect, name="disconnect"),
+    path("segment/<int:source_id>/delete/", deletion_views.delete, name="delete"),
     path("segment/<int:source_id>/reconnect/", connect_views.reconnect, name="reconnect"),
 ]

@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from tenants import staff_door
-from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
+from tenants.models import AuditEntry, Erasure, Invitation, Membership, Tenant, User
 from tenants.scoping import every_tenant
 
 # Staff log in through the product's own page, so that its rate limits and second factor hold for them too.
@@ -45,22 +45,49 @@ class EditUserForm(UserChangeForm):  # type: ignore[misc]  # unfold has no types
         fields = "__all__"
 
 
-class MembershipsOfTenant(TabularInline):  # type: ignore[misc]  # unfold has no types
+class ReadOnly(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Of every tenant, to be looked at."""
+
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        with every_tenant():
+            return super().get_queryset(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class Memberships(TabularInline):  # type: ignore[misc]  # unfold has no types
+    """To be looked at: roles are changed by members, on the company's page, with its rules and its history."""
+
     model = Membership
+    readonly_fields = ("created_at",)
+    extra = 0
+    hide_title = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class MembershipsOfTenant(Memberships):
     fields = ("user", "role", "created_at")
-    readonly_fields = ("created_at",)
-    autocomplete_fields = ("user",)
-    extra = 0
-    hide_title = True
 
 
-class MembershipsOfUser(TabularInline):  # type: ignore[misc]  # unfold has no types
-    model = Membership
+class MembershipsOfUser(Memberships):
     fields = ("tenant", "role", "created_at")
-    readonly_fields = ("created_at",)
-    autocomplete_fields = ("tenant",)
-    extra = 0
-    hide_title = True
 
 
 @admin.register(User)
@@ -101,38 +128,18 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
 
 
 @admin.register(Membership)
-class MembershipAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class MembershipAdmin(ReadOnly):
     list_display = ("user", "tenant", "role", "created_at")
     list_filter = ("role",)
     list_select_related = ("user", "tenant")
     search_fields = ("user__email", "tenant__name", "tenant__slug")
-    autocomplete_fields = ("user", "tenant")
-    readonly_fields = ("created_at",)
+    fields = ("user", "tenant", "role", "created_at")
 
 
 @admin.register(EmailAddress)
 class EmailAddressAdmin(AllauthEmailAddressAdmin, ModelAdmin):  # type: ignore[misc]  # neither has types
     autocomplete_fields: ClassVar[tuple[str, ...]] = ("user",)
     raw_id_fields: ClassVar[tuple[str, ...]] = ()
-
-
-class ReadOnly(ModelAdmin):  # type: ignore[misc]  # unfold has no types
-    """Of every tenant, to be looked at."""
-
-    show_full_result_count = False
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        with every_tenant():
-            return super().get_queryset(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(AuditEntry)
@@ -152,3 +159,14 @@ class InvitationAdmin(ReadOnly):
     ordering = ("-pk",)
     # Without the digest of its token.
     fields = ("email", "tenant", "role", "invited_by", "sends", "sent_at", "expires_at", "accepted_at", "revoked_at")
+
+
+@admin.register(Erasure)
+class ErasureAdmin(ReadOnly):
+    """The receipts, also of companies that are gone; without whom they are about, which stands in it until the end."""
+
+    list_display = ("id", "kind", "tenant_name", "subject", "by_label", "asked_at", "done_at")
+    list_filter = ("kind",)
+    search_fields = ("tenant_name", "by_label")
+    ordering = ("-asked_at",)
+    fields = ("kind", "tenant_name", "subject", "digest", "counts", "by_label", "asked_at", "begun_at", "done_at")

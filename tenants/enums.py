@@ -12,3 +12,19 @@ class Role(models.TextChoices):
         """Whether this role may do what `other` may."""
         ranked = list(Role)
         return ranked.index(self) <= ranked.index(other)
+
+
+class ErasureKind(models.TextChoices):
+    """What is erased on request."""
+
+    PERSON = "person", "A person"
+    SOURCE = "source", "A source"
+    TENANT = "tenant", "A company"
+
+
+class PersonField(models.TextChoices):
+    """By what a person is named who is to be erased."""
+
+    USER = "user", "userId"
+    ANONYMOUS = "anonymous", "anonymousId"
+    EMAIL = "email", "Email address"

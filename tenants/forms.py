@@ -1,6 +1,6 @@
 from django import forms
 
-from tenants.enums import Role
+from tenants.enums import PersonField, Role
 from tenants.models import Membership
 
 
@@ -30,3 +30,21 @@ class RoleForm(forms.Form):
     def __init__(self, *args: object, giver: Membership, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed through as they are
         self.fields["role"] = role_field(giver)
+
+
+class PersonForm(forms.Form):
+    """Who is to be erased."""
+
+    field = forms.TypedChoiceField(label="Known by", choices=PersonField.choices, coerce=PersonField)
+    value = forms.CharField(
+        label="The id or address", max_length=500, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    sure = forms.BooleanField(label="I understand that this cannot be undone")
+
+
+class TypedNameForm(forms.Form):
+    """Shows that somebody has read what it is that will be deleted."""
+
+    name = forms.CharField(
+        label="Type the name to confirm", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )

@@ -1,3 +1,4 @@
+import uuid
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import BaseUserManager
@@ -6,7 +7,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from tenants.enums import Role
+from tenants.enums import ErasureKind, Role
 from tenants.scoping import ScopedManager
 
 
@@ -157,3 +158,42 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.by_label} {self.deed} {self.subject}".strip()
+
+
+class Erasure(models.Model):
+    """Something that is erased on request, and afterwards the receipt of that (tenants/erasure.py).
+
+    It outlives the company that it is about, so it points at none. Who the person is, stands in it until it is done.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=6, choices=ErasureKind.choices)
+    tenant_number = models.BigIntegerField(db_index=True)
+    tenant_name = models.CharField(max_length=100)
+    subject = models.CharField(max_length=100, help_text="The name of the source or the company; no person's.")
+    digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the person's id, with its kind.")
+    looked_for = models.JSONField(default=list, blank=True, help_text="Pairs of kind and value; empty when it is done.")
+    source_ids = models.JSONField(default=list, blank=True)
+    place = models.JSONField(default=dict, blank=True, help_text="How far it came.")
+    counts = models.JSONField(default=dict, help_text="Rows that were erased, by what they were.")
+    by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    by_label = models.CharField(max_length=254, help_text="Outlives the account.")
+    asked_at = models.DateTimeField(default=timezone.now)
+    begun_at = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+
+    objects = ScopedManager("tenant_number")
+
+    class Meta:
+        # What is left to do, asked each minute.
+        indexes = [
+            models.Index(fields=["asked_at"], name="erasure_not_done", condition=models.Q(done_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.tenant_name}"
+
+    def add(self, what: str, count: int) -> None:
+        """To be saved by the caller."""
+        if count:
+            self.counts[what] = self.counts.get(what, 0) + count

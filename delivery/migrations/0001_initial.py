@@ -106,6 +106,7 @@ class Migration(migrations.Migration):
                             ("key_malformed", "Segment does not take the write key as one"),
                             ("key_unreadable", "The stored write key cannot be decrypted"),
                             ("rejected_repeatedly", "Segment rejects one event after another"),
+                            ("staff", "Held by our staff"),
                         ],
                         max_length=20,
                     ),

@@ -100,6 +100,26 @@ def change(source_id: int, what: str, *values: str) -> None:
 
 
 def delete_tenant(tenant_id: int) -> None:
+    """As an owner does on its page."""
+    from tenants.closing import delete_tenant as delete
+
+    owner = _owner(tenant_id)
+    tenant = owner.tenants.get()
+    delete(tenant, tenant.name, by=owner)
+
+
+def delete_source(source_id: int) -> None:
+    from integrations.deletion import delete_source as delete
+    from integrations.models import Source
+    from tenants.scoping import every_tenant
+
+    with every_tenant():
+        source = Source.objects.select_related("tenant").get(pk=source_id)
+    delete(source, source.name, by=_owner(source.tenant_id))
+
+
+def cascade(tenant_id: int) -> None:
+    """A deletion that asks for no erasure."""
     from tenants.models import Tenant
     from tenants.scoping import every_tenant
 
@@ -107,12 +127,20 @@ def delete_tenant(tenant_id: int) -> None:
         Tenant.objects.get(pk=tenant_id).delete()
 
 
-def delete_source(source_id: int) -> None:
-    from integrations.models import Source
-    from tenants.scoping import every_tenant
+def _owner(tenant_id: int) -> Any:
+    from tenants.enums import Role
+    from tenants.models import Membership, User
 
-    with every_tenant():
-        Source.objects.get(pk=source_id).delete()
+    owner = User.objects.create_user(f"owner@t-{tenant_id}.test")
+    Membership.objects.create(tenant_id=tenant_id, user=owner, role=Role.OWNER)
+    return owner
+
+
+def task(name: str) -> None:
+    """What beat does when it is time."""
+    from config.celery import app
+
+    app.send_task(name, queue="sweep")
 
 
 def hint(source_ids: list[int], region: str, times: int = 1) -> None:
@@ -132,7 +160,7 @@ COMMANDS: dict[str, Any] = {
     command.__name__: command
     for command in (
         *(connect, issue_key, connect_many, capture, capture_calls, rename_and_capture),
-        *(change, delete_tenant, delete_source, hint, sweep),
+        *(change, delete_tenant, delete_source, cascade, task, hint, sweep),
     )
 }
 

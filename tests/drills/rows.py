@@ -4,6 +4,4 @@ from typing import Final
 
 ROWS: Final = 43
 
-ROWS_WITHOUT: Final = {
-    25: "not whole: the erasure of payloads after a deletion is not drilled",
-}
+ROWS_WITHOUT: Final[dict[int, str]] = {}

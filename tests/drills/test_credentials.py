@@ -69,6 +69,19 @@ def test_a_401_that_comes_late_for_the_old_key_holds_nothing(world):
     check(world)
 
 
+LEFT = """
+SELECT (SELECT count(*) FROM delivery_event WHERE source_id = source) + (
+    SELECT count(*) FROM delivery_pending WHERE source_id = source
+) + (SELECT count(*) FROM delivery_messagekey WHERE source_id = source) FROM (SELECT %s::bigint AS source) AS asked
+"""
+
+
+def erased(world, customer, task):
+    """Nothing is left of what was captured, soon after the worker is told what beat tells it."""
+    world.hands("task", task)
+    assert eventually(lambda: world.one(LEFT, customer.source_id), lambda left: left == 0) == 0
+
+
 @pytest.mark.row(25)
 @pytest.mark.parametrize("what", ["tenant", "source"])
 def test_nothing_is_begun_after_a_deletion_though_a_request_is_in_flight(world, what):
@@ -85,6 +98,23 @@ def test_nothing_is_begun_after_a_deletion_though_a_request_is_in_flight(world, 
     answered = eventually(lambda: [line["status"] for line in world.requests(customer)], lambda seen: seen != [None])
     assert answered == [503]
     assert world.one("SELECT count(*) FROM delivery_attempt WHERE source_id = %s", customer.source_id) == 0
+    erased(world, customer, "delivery.tasks.erase")
+    assert world.one("SELECT count(*) FROM tenants_erasure WHERE done_at IS NULL") == 0
+    check(world, bystander)
+
+
+@pytest.mark.row(25)
+def test_what_a_cascade_leaves_behind_is_erased_within_the_hour(world):
+    customer, bystander = world.customer(), world.customer()
+    world.segment.fault("us", "status", key=customer.key, status=503)
+    world.capture(customer, 3)
+    world.requested(customer)
+    world.hands("cascade", customer.tenant_id)
+    world.customers.remove(customer)
+    world.capture(bystander)
+    world.drained(bystander)
+    assert world.one(LEFT, customer.source_id) > 0
+    erased(world, customer, "delivery.tasks.erase_orphans")
     check(world, bystander)
 
 

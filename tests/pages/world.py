@@ -23,7 +23,8 @@ from examples.campaigns.sending import fix_recipients, send_rest
 from integrations.api_keys import issue_api_key
 from integrations.enums import KeyPurpose
 from integrations.models import Source
-from tenants.enums import Role
+from tenants.enums import PersonField, Role
+from tenants.erasure import ask_for_person
 from tenants.invitations import invite
 from tenants.models import Invitation, Tenant, User
 from tenants.scoping import every_tenant, scope
@@ -101,6 +102,7 @@ def _build() -> World:
         _log(world, source)
         _keys(world, acme)
         _invitation(world, acme)
+        _warnings_and_receipts(world, acme, source)
     _mails(world)
     for role in people:
         world.sign_in(role)
@@ -150,6 +152,16 @@ def _keys(world: World, acme: Tenant) -> None:
 def _invitation(world: World, acme: Tenant) -> None:
     invite(acme, "new@acme.test", Role.ADMIN, by=world.people["owner"])
     world.values["invitation_id"] = str(Invitation.objects.get().pk)
+
+
+def _warnings_and_receipts(world: World, acme: Tenant, source: Source) -> None:
+    now = timezone.now()
+    RetentionWarning.objects.create(
+        tenant=acme, source=source, before_id=1, number=1, waiting=3, set_aside=0, quarantined=0, oldest_at=now,
+        expires_at=now, warned_at=now,
+    )  # fmt: skip
+    asked = ask_for_person(acme, PersonField.EMAIL, "forgotten@customer.test", by=world.people["owner"])
+    world.values |= {"erasure_id": str(asked.pk), "deed": "hold"}
 
 
 def _mails(world: World) -> None:

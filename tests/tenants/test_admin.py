@@ -27,7 +27,32 @@ def test_admin_lists_and_finds(staff_client, owner, stranger, model):
 def test_admin_opens_each_form(staff_client, owner, model):
     pk = {"user": owner.pk, "tenant": Tenant.objects.get().pk, "membership": Membership.objects.get().pk}[model]
     assert staff_client.get(reverse(f"admin:tenants_{model}_change", args=[pk])).status_code == 200
-    assert staff_client.get(reverse(f"admin:tenants_{model}_add")).status_code == 200
+    may_add = 403 if model == "membership" else 200
+    assert staff_client.get(reverse(f"admin:tenants_{model}_add")).status_code == may_add
+
+
+def test_admin_changes_no_role(staff_client, owner, tenant):
+    """Members do, with the rule of the last owner and an entry in the history."""
+    member = Membership.objects.get()
+    assert (
+        staff_client.post(reverse("admin:tenants_membership_change", args=[member.pk]), {"role": "viewer"}).status_code
+        == 403
+    )
+    assert (
+        staff_client.post(reverse("admin:tenants_membership_delete", args=[member.pk]), {"post": "yes"}).status_code
+        == 403
+    )
+    inline = {
+        "memberships-TOTAL_FORMS": "1", "memberships-INITIAL_FORMS": "1", "memberships-0-id": member.pk,
+        "memberships-0-user": owner.pk, "memberships-0-tenant": tenant.pk, "memberships-0-role": "viewer",
+        "memberships-0-DELETE": "on",
+    }  # fmt: skip
+    for model, pk, fields in (
+        ("tenant", tenant.pk, {"name": "Acme"}),
+        ("user", owner.pk, {"email": owner.email, "is_active": "on", "password": "x"}),
+    ):
+        staff_client.post(reverse(f"admin:tenants_{model}_change", args=[pk]), fields | inline)
+        assert list(Membership.objects.values_list("role", flat=True)) == ["owner"]
 
 
 def test_admin_creates_a_user_with_a_small_address(staff_client):
@@ -80,8 +105,8 @@ def test_admin_logs_in_through_the_rate_limited_page(client, db):
 def test_admin_lists_memberships_in_as_many_queries_for_more(staff_client, tenant, django_assert_num_queries, members):
     for role in list(Role)[:members]:
         make_member(tenant, role)
-    # Session, user, two counts, the page.
-    with django_assert_num_queries(5):
+    # Session, user, one count, the page.
+    with django_assert_num_queries(4):
         staff_client.get(reverse("admin:tenants_membership_changelist"))
 
 
