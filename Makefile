@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything is installed into .venv, everything that runs keeps its files in var/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run stop test coverage drill lint bench lock browser
+.PHONY: help setup setup-dev setup-bench run stop test coverage screenshots drill lint bench lock browser
 
 # Another Python for the virtual environment: make setup PYTHON=python3.12
 PYTHON ?=
@@ -62,6 +62,10 @@ test: setup-bench browser ## Run all tests: make test [ARGS="tests/delivery -k l
 
 coverage: setup-bench browser ## Run all tests and show the lines and branches that none of them takes
 	@$(PY) -m pytest -m "not slow_drill" $(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+screenshots: setup-dev browser ## Draw every page on a phone and a desk, light and dark, into var/screenshots/
+	@mkdir -p var/screenshots
+	@SCREENSHOTS=$(CURDIR)/var/screenshots $(PY) -m pytest -n 0 tests/browser/test_pages.py $(ARGS)
 
 drill: setup-dev ## Break things on purpose and count the events
 	@$(PY) -m pytest -m drill $(ARGS)

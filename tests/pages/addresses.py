@@ -22,6 +22,10 @@ class Address:
     def is_of_a_tenant(self) -> bool:
         return "tenant_slug" in self.arguments
 
+    @property
+    def is_of_the_admin(self) -> bool:
+        return self.route.startswith("admin/")
+
     def path(self, values: dict[str, str]) -> str:
         """Filled in; a KeyError names the argument that `values` lacks."""
         chosen = {name: values[name] for name in self.arguments}

@@ -45,6 +45,11 @@ class Row:
             self.unlike
         )
 
+    def reader(self) -> str | None:
+        """Who a browser shows the page to: one of those who see it, None when there is nothing to be shown."""
+        expected = self.expected()
+        return next((role for role in ("owner", "anonymous", "staff") if self.shown and expected[role] == 200), None)
+
     def _admitted(self) -> tuple[str, ...]:
         if self.who in MEMBERS:
             return MEMBERS[MEMBERS.index(self.who) :]
@@ -130,6 +135,13 @@ ROWS: Final[Mapping[str, Row]] = {
     "alerts:stop": Row(EVERYBODY, 404, arguments={"token": "reader"}),
     "delivery:what_is_sent": Row(ADMIN),
     "delivery:delivery": Row(VIEWER),
+    "delivery:state": Row(VIEWER, shown=False),
+    "delivery:event": Row(VIEWER),
+    "delivery:resend": Row(ADMIN),
+    "delivery:resend_given_up": Row(ADMIN, 302),
+    "delivery:refusals": Row(VIEWER),
+    "delivery:refusal": Row(VIEWER),
+    "delivery:attempts": Row(VIEWER),
     "delivery:state": Row(VIEWER, shown=False),
     "delivery:event": Row(VIEWER),
     "delivery:resend": Row(ADMIN),
