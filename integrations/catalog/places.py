@@ -28,8 +28,8 @@ EVENTS_AND_ANSWERS: Final = Place("Events and answers", "delivery:delivery")
 """On the page of a source, as the three above."""
 
 CONNECT_BUTTON: Final = "Connect"
-REFUSED: Final = "Refused at capture"
-"""The heading on the page behind `EVENTS_AND_ANSWERS`."""
+REFUSED: Final = "Refused"
+"""A tab on the page behind `EVENTS_AND_ANSWERS`."""
 
 
 def field_label(name: str) -> str:

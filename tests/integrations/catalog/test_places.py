@@ -45,7 +45,8 @@ def test_page_of_a_source_has_the_places_of_the_troubleshooting(source, owner_cl
 
 
 @pytest.mark.django_db
-def test_delivery_page_lists_what_was_refused_under_that_heading(source, owner_client):
+def test_delivery_page_leads_to_what_was_refused(source, owner_client):
     capture(source.tenant_id, {"type": "track"})
     address = reverse(places.EVENTS_AND_ANSWERS.url_name, args=[source.tenant.slug, source.pk])
-    assert f">{places.REFUSED}</h2>" in owner_client.get(address).content.decode()
+    refused = reverse("delivery:refusals", args=[source.tenant.slug, source.pk])
+    assert (places.REFUSED, refused) in links(owner_client.get(address).content.decode())
