@@ -13,7 +13,7 @@ from django.test.utils import override_settings
 from django.utils import timezone
 
 from delivery.client import close_connections
-from delivery.models import Attempt, Batch, Event, RateHold, Refusal, Refusal
+from delivery.models import Attempt, Batch, Event, RateHold, Refusal, RetentionWarning
 from delivery.turn import take_turn
 from examples.campaigns.activities import Reader
 from examples.campaigns.links import token_of
@@ -136,7 +136,6 @@ def _log(world: World, source: Source) -> None:
         "source_id": str(source.pk),
         "event_id": str(Event.objects.order_by("pk").values_list("pk", flat=True)[0]),
         "batch_id": str(batch.pk),
-        "refusal_id": str(Refusal.objects.values_list("pk", flat=True)[0]),
         "refusal_id": str(Refusal.objects.values_list("pk", flat=True)[0]),
         "attempt_id": str(Attempt.objects.get().pk),
     }
