@@ -199,7 +199,7 @@ def test_import_of_the_same_file_is_found_for_its_source_only(source, other_sour
 
 def test_chunk_costs_the_same_queries_whatever_its_rows(source, tmp_path):
     counted = set()
-    for rows in (3, 300):
+    for rows in (3, 190):
         path = write_rows(tmp_path / f"{rows}.jsonl", (row(rows * 1_000 + number) for number in range(rows)))
         history = History(path)
         record = services.begin(source, history, history.digest(), by=None, requested_by="tester")
