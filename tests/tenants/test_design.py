@@ -70,7 +70,9 @@ def test_stylesheet_asks_no_other_host():
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(settings.BASE_DIR)))
 def test_templates_hold_nothing_inline(template):
-    assert re.findall(r"<script(?! src=\"{% static )|<style|\sstyle=|\son[a-z]+=|javascript:", template.read_text()) == []
+    assert (
+        re.findall(r"<script(?! src=\"{% static )|<style|\sstyle=|\son[a-z]+=|javascript:", template.read_text()) == []
+    )
 
 
 def test_server_error_page_needs_no_context():
