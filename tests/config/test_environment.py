@@ -66,6 +66,31 @@ def test_bad_setting_ends_the_program_with_one_line_without_its_value(settings_f
     assert SENTINEL not in message
 
 
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("EVENT_PARTITION_IDS", 10_000, 1_000_000_000),
+        ("EVENT_RETENTION_DAYS", 2, 3_650),
+        ("BATCH_RETENTION_DAYS", 30, 3_650),
+        ("REFUSAL_RETENTION_DAYS", 1, 3_650),
+        ("RETENTION_WARNING_DAYS", 1, 15),
+    ],
+)
+def test_numbers_of_the_log_have_bounds(settings_from, name, least, most):
+    assert [settings_from(**{name: str(value)})[name] for value in (least, most)] == [least, most]
+    for value in (least - 1, most + 1):
+        with pytest.raises(SystemExit) as stopped:
+            settings_from(**{name: str(value)})
+        assert str(stopped.value.code).startswith(f"{name} is out of range: it goes from {least} to {most}.")
+
+
+def test_batches_are_kept_as_long_as_events_and_warnings_fit_into_the_retention(settings_from):
+    settings = settings_from(EVENT_RETENTION_DAYS="365")
+    assert (settings["BATCH_RETENTION_DAYS"], settings["RETENTION_WARNING_DAYS"]) == (365, 3)
+    settings = settings_from(EVENT_RETENTION_DAYS="2")
+    assert (settings["BATCH_RETENTION_DAYS"], settings["RETENTION_WARNING_DAYS"]) == (90, 1)
+
+
 @pytest.mark.parametrize(("value", "category"), [("", "email"), ("Live Chat", "live-chat"), ("none", "")])
 def test_category_is_taken_in_any_spelling_or_none(settings_from, value, category):
     assert settings_from(INTEGRATION_CATEGORY=value)["INTEGRATION_CATEGORY"] == category

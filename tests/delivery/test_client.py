@@ -1,5 +1,7 @@
 import base64
 import logging
+import socket
+import ssl
 import threading
 import time
 
@@ -14,9 +16,12 @@ from integrations.enums import Region
 from integrations.secrets import Secret
 from tests.conftest import WRITE_KEY
 from tests.delivery.raw_server import raw_server
+from tests.delivery.steps import in_thread
+from tests.waiting import eventually
 
 KEY = Secret(WRITE_KEY)
 BODY = b'{"batch":[],"sentAt":"2026-01-31T09:30:00.000Z"}'
+ACCEPTED = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"success":true}'
 CALL = b'{"type":"track","event":"Email Opened","userId":"u-1","messageId":"m-1"}'
 
 
@@ -29,12 +34,19 @@ def read_request(connection):
     """The head of the request, once its body is read too."""
     received = b""
     while b"\r\n\r\n" not in received:
-        received += connection.recv(65_536)
+        received += some_bytes(connection)
     head, _, rest = received.partition(b"\r\n\r\n")
     length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
     while len(rest) < length:
-        rest += connection.recv(65_536)
+        rest += some_bytes(connection)
     return head
+
+
+def some_bytes(connection):
+    """Raises ConnectionResetError when the client has left, which ends the server's thread."""
+    if not (received := connection.recv(65_536)):
+        raise ConnectionResetError
+    return received
 
 
 def test_post_is_accepted(segment, url):
@@ -48,7 +60,7 @@ def test_post_sends_the_key_in_the_header_alone():
 
     def serve(connection):
         heads.append(read_request(connection))
-        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"success":true}')
+        connection.sendall(ACCEPTED)
 
     with raw_server(serve) as url:
         assert post_batch(url + "/batch", KEY, BODY, number=3).outcome == Outcome.ACCEPTED
@@ -67,12 +79,101 @@ def test_post_keeps_the_connection_open():
         connections.append(connection)
         while True:
             read_request(connection)
-            connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"success":true}')
+            connection.sendall(ACCEPTED)
 
     with raw_server(serve) as url:
         outcomes = [post_batch(url + "/batch", KEY, BODY).outcome for _ in range(3)]
     assert outcomes == [Outcome.ACCEPTED] * 3
     assert len(connections) == 1
+
+
+@pytest.fixture
+def no_clients():
+    """None that another test left, nor one of ours for the next."""
+    client.close_connections()
+    yield
+    client.close_connections()
+
+
+@pytest.mark.usefixtures("no_clients")
+def test_posts_at_once_have_a_connection_each_and_the_next_take_the_one_last_given_back():
+    served, first_answered = [], threading.Event()
+
+    def serve(connection):
+        while True:
+            head = read_request(connection)
+            number = int(head.partition(b"X-Retry-Count: ")[2].split(b"\r\n")[0] or 0)
+            served.append((number, connection))
+            if number == 1:
+                assert first_answered.wait(20)
+            connection.sendall(ACCEPTED)
+
+    with raw_server(serve) as url:
+        slow = in_thread(lambda: post_batch(url + "/batch", KEY, BODY, number=2))
+        assert eventually(lambda: served)
+        assert post_batch(url + "/batch", KEY, BODY, number=3).outcome == Outcome.ACCEPTED
+        first_answered.set()
+        assert slow.result(20).outcome == Outcome.ACCEPTED
+        later = [post_batch(url + "/batch", KEY, BODY, number=number).outcome for number in (4, 5)]
+    assert later == [Outcome.ACCEPTED] * 2
+    connections = dict(served)
+    assert connections[1] is not connections[2]
+    assert connections[1] is connections[3] is connections[4]
+
+
+@pytest.mark.usefixtures("no_clients")
+def test_post_after_the_other_side_has_closed_opens_another_connection():
+    connections, closed = [], threading.Event()
+
+    def serve(connection):
+        connections.append(connection)
+        read_request(connection)
+        connection.sendall(ACCEPTED)
+        connection.shutdown(socket.SHUT_RDWR)
+        closed.set()
+
+    with raw_server(serve) as url:
+        for count in (1, 2):
+            assert post_batch(url + "/batch", KEY, BODY).outcome == Outcome.ACCEPTED
+            assert closed.wait(20)
+            closed.clear()
+            assert len(connections) == count
+
+
+@pytest.mark.usefixtures("no_clients")
+def test_connections_that_are_closed_are_closed_for_the_other_side_too():
+    left = threading.Event()
+
+    def serve(connection):
+        try:
+            while True:
+                read_request(connection)
+                connection.sendall(ACCEPTED)
+        except ConnectionResetError:
+            left.set()
+
+    with raw_server(serve) as url:
+        assert post_batch(url + "/batch", KEY, BODY).outcome == Outcome.ACCEPTED
+        assert not left.is_set()
+        client.close_connections()
+        assert left.wait(20)
+
+
+@pytest.mark.usefixtures("no_clients")
+def test_clients_read_the_certificates_of_the_authorities_once(segment, url, monkeypatch):
+    client._trusted.cache_clear()  # noqa: SLF001  # whatever was read by the tests before
+    made = []
+    make = ssl.create_default_context
+
+    def counted():
+        made.append(make())
+        return made[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    for _ in range(3):
+        assert post_batch(url, KEY, BODY).outcome == Outcome.ACCEPTED
+        client.close_connections()
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

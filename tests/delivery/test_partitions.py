@@ -2,10 +2,12 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from celery import current_app
+from celery.schedules import crontab
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
-from delivery import partitions
+from delivery import partitions, tasks
 from delivery.clock import database_now
 from delivery.models import Event, EventPartition, Pending
 from delivery.outbox import capture
@@ -134,6 +136,33 @@ def test_little_room_is_an_alarm(first, caplog):
     keep_ahead()
     assert [record.levelname for record in caplog.records if record.levelname == "CRITICAL"] == ["CRITICAL"]
     assert caplog.records[0].getMessage() == "The log has room for only 4999999 more events: is beat running?"
+
+
+def test_task_of_beat_keeps_partitions_ahead(first):
+    begin_at(SIZE + 2)
+    tasks.keep_partitions_ahead()
+    assert ranges()[3:] == [(3 * SIZE + 1, 4 * SIZE + 1), (4 * SIZE + 1, 5 * SIZE + 1)]
+
+
+def test_task_of_beat_drops_a_partition_past_its_retention(first, settings):
+    begin_at(SIZE + 1)
+    keep_ahead()
+    age = timedelta(days=settings.EVENT_RETENTION_DAYS + 1)
+    EventPartition.objects.filter(first_id=1).update(passed_at=database_now() - age)
+    tasks.keep_retention()
+    assert ranges()[0] == (SIZE + 1, 2 * SIZE + 1)
+
+
+def test_beat_asks_for_both_tasks(settings):
+    """By the names under which a worker knows them, and in the queue that it listens to."""
+    entries = {name: settings.CELERY_BEAT_SCHEDULE[name] for name in ("partitions", "retention")}
+    assert {entry["task"] for entry in entries.values()} <= current_app.tasks.keys()
+    assert {name: (entry["task"], entry["options"]["queue"]) for name, entry in entries.items()} == {
+        "partitions": (tasks.keep_partitions_ahead.name, "sweep"),
+        "retention": (tasks.keep_retention.name, "sweep"),
+    }
+    assert entries["partitions"]["schedule"] == 60.0
+    assert entries["retention"]["schedule"] == crontab(minute=7)
 
 
 INSERT = """

@@ -1,0 +1,60 @@
+"""The first requests of many lanes, begun together."""
+
+import pytest
+
+from delivery import lanes, limiter
+from delivery.models import Attempt, Batch, Lane, Pending
+from delivery.outbox import capture
+from delivery.runs import Run
+from delivery.senders import THREADS, senders
+from delivery.turn import take_turn
+from delivery.wave import begin_wave
+from integrations.enums import Region
+from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("everything")]
+
+
+@pytest.fixture
+def waiting(source, other_source, call):
+    """Two lanes with keys of their own, an event each."""
+    for each in (source, other_source):
+        capture(each.tenant_id, call)
+    return [source.pk, other_source.pk]
+
+
+@pytest.fixture
+def no_permits(monkeypatch):
+    """No wait is short enough, not even none."""
+    monkeypatch.setattr(limiter, "PATIENCE", -1)
+
+
+@pytest.mark.usefixtures("no_permits")
+def test_wave_without_a_permit_cuts_and_begins_no_attempt(waiting, segment):
+    runs = [Run(lease) for lease in lanes.lease_many(waiting)]
+    begin_wave(runs)
+    assert [(run.going, run.flights, run.permit) for run in runs] == [(True, {}, None)] * 2
+    assert list(Batch.objects.values_list("state", "event_count", "attempts_made")) == [("open", 1, 0)] * 2
+    assert (Pending.objects.count(), Attempt.objects.count(), segment.requests()) == (0, 0, [])
+
+
+@pytest.mark.usefixtures("no_permits")
+def test_wave_without_a_permit_gives_its_threads_back(waiting):
+    begin_wave([Run(lease) for lease in lanes.lease_many(waiting)])
+    pool = senders(Region.US)
+    free = sum(pool.reserve() for _ in range(THREADS))
+    for _ in range(free):
+        pool.give_back()
+    assert free == THREADS
+
+
+def test_lane_of_a_wave_without_a_permit_is_sent_when_it_has_one(waiting, segment, monkeypatch):
+    with monkeypatch.context() as patient:
+        patient.setattr(limiter, "PATIENCE", -1)
+        take_turn(waiting)
+    assert segment.requests() == []
+    assert list(Lane.objects.values_list("lease_token", flat=True)) == [None] * 2
+    Lane.objects.update(not_before=None)
+    take_turn(waiting)
+    assert [len(segment.events("us", key)) for key in (WRITE_KEY, OTHER_WRITE_KEY)] == [1, 1]
+    assert list(Batch.objects.values_list("state", "attempts_made")) == [("accepted", 1)] * 2
