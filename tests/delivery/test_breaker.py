@@ -58,7 +58,7 @@ def test_breaker_takes_a_failing_lane_when_there_is_no_other():
     assert Breaker(FAILING_SOURCES).choose([LANES[0], LANES[2]], pick=lambda lanes: lanes[-1]) == [LANES[2]]
 
 
-@pytest.mark.parametrize("outcome", SPEAK_OF_REGION)
+@pytest.mark.parametrize("outcome", sorted(SPEAK_OF_REGION))
 def test_breaker_opens_after_failures_of_three_sources(outcome):
     for source_id in (1, 2, 2, 1):
         answered("us", source_id, outcome)
@@ -68,7 +68,7 @@ def test_breaker_opens_after_failures_of_three_sources(outcome):
     assert not breakers()["eu"].is_open
 
 
-@pytest.mark.parametrize("outcome", set(Outcome) - SPEAK_OF_REGION)
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - SPEAK_OF_REGION))
 def test_any_answer_below_500_closes_the_breaker(outcome):
     fail(3)
     assert asked(9).is_given

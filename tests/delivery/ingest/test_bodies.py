@@ -54,6 +54,7 @@ def test_another_encoding_is_refused(post, encoding):
         gzipped(GOOD)[:-5] + b"wrong",
         zlib.compress(json.dumps(GOOD).encode()),
     ],
+    ids=["no gzip", "plain", "cut", "cut early", "wrong end", "zlib"],
 )
 def test_broken_gzip_is_refused(post, body):
     assert code_of(post("batch", body, headers=GZIP)) == (400, "gzip_broken")
