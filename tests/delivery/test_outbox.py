@@ -12,7 +12,7 @@ from delivery.models import Event, MessageKey, Pending, Refusal
 from delivery.outbox import Captured, capture, capture_built, capture_many
 from integrations.enums import Region
 from integrations.services import disconnect_source, pause_source
-from integrations.spec.calls import track
+from integrations.spec.calls import Call, track
 from tenants.models import Tenant
 from tests.conftest import OTHER_WRITE_KEY, make_source
 
@@ -295,7 +295,7 @@ def test_capture_raises_the_databases_error_when_not_even_a_refusal_can_be_store
 def test_capture_built_raises_the_databases_error_when_not_even_a_refusal_can_be_stored(source):
     never("delivery_refusal")
     with pytest.raises(IntegrityError):
-        capture_built(source.tenant_id, "Email Opened", lambda: {}["missing"])
+        capture_built(source.tenant_id, "Email Opened", lambda: dict[str, Call]()["missing"])
 
 
 @pytest.mark.parametrize("count", [1, 500])

@@ -17,6 +17,12 @@ def _see_everything():
         yield
 
 
+def code_of(source) -> str:
+    test = newest_test(source)
+    assert test is not None
+    return test.code
+
+
 def deeds():
     return [entry.deed for entry in AuditEntry.objects.order_by("pk")]
 
@@ -27,7 +33,7 @@ def test_a_code_that_is_found_in_segment_confirms_the_source(admin_client, sourc
     assert "Unverified" in page
 
     page = text(admin_client.post(url("send_test", source), follow=True))
-    code = newest_test(source).code
+    code = code_of(source)
     assert "Send another one" in page
     assert code not in page
 
@@ -43,7 +49,7 @@ def test_sent_twice_the_forms_do_it_once(admin_client, source):
     for _ in range(2):
         admin_client.post(url("send_test", source))
     assert Event.objects.count() == 1
-    code = newest_test(source).code
+    code = code_of(source)
     for _ in range(2):
         assert "is confirmed" in said(admin_client.post(url("check", source), {"code": code}, follow=True))[-1]
     assert deeds() == ["sent a test event to", "confirmed that events arrive from"]
@@ -109,7 +115,7 @@ def test_the_page_of_a_source_that_is_gone_is_not_found(admin_client, source, na
 
 def test_replaced_key_asks_for_the_check_again(admin_client, source):
     send_test(source)
-    confirm(source, newest_test(source).code)
+    confirm(source, code_of(source))
     response = admin_client.post(url("replace_key", source), {"write_key": WRITE_KEY}, follow=True)
     assert response.redirect_chain == [(url("check", source), 302)]
     assert "Unverified" in text(response)
@@ -121,7 +127,7 @@ def test_replaced_key_asks_for_the_check_again(admin_client, source):
 
 
 def seen(client, address) -> str:
-    return text(client.get(address)).partition('name="seen" value="')[2].partition('"')[0]
+    return str(text(client.get(address))).partition('name="seen" value="')[2].partition('"')[0]
 
 
 def test_the_later_of_two_saves_gets_a_page_that_says_so(owner, admin_client, source):

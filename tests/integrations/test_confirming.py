@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from delivery.models import Event
 from integrations.confirming import MAX_WRONG_CODES, Answer, confirm, newest_test, send_test
+from integrations.enums import IdentityMode, PropertyRule, Region
 from integrations.errors import SourceStateError
 from integrations.models import ConnectionTest
 from integrations.secrets import Secret
@@ -25,7 +26,9 @@ def a_while_ago():
 
 
 def code_of(source) -> str:
-    return newest_test(source).code
+    test = newest_test(source)
+    assert test is not None
+    return test.code
 
 
 def test_a_test_event_is_captured_for_the_source_with_the_code(tenant, source):
@@ -37,7 +40,9 @@ def test_a_test_event_is_captured_for_the_source_with_the_code(tenant, source):
 
 
 def test_a_test_event_arrives_whatever_the_source_does_not_want(source):
-    choose_what_is_sent(source, identity="user_id", events_off=[EVENT], property_rules={"test_code": "drop"})
+    choose_what_is_sent(
+        source, identity=IdentityMode.USER_ID, events_off=[EVENT], property_rules={"test_code": PropertyRule.DROP}
+    )
 
     send_test(source)
 
@@ -75,7 +80,7 @@ def test_the_code_confirms_the_version_until_key_or_region_change(source):
     assert source.is_confirmed
     assert confirm(source, "ABC234") is Answer.CONFIRMED_BEFORE
 
-    change_region(source, "eu")
+    change_region(source, Region.EU)
     assert not source.is_confirmed
     assert confirm(source, code_of(source)) is Answer.NOTHING_SENT
 

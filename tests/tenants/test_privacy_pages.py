@@ -5,6 +5,7 @@ import pytest
 from django.urls import reverse
 
 from integrations.models import Source
+from tenants.enums import Role
 from tenants.erasure import run
 from tenants.models import AuditEntry, Erasure, Membership, Tenant
 from tenants.scoping import every_tenant
@@ -107,7 +108,7 @@ def test_source_is_deleted_by_an_owner_who_types_its_name(owner_client, admin_cl
 def test_page_takes_as_many_queries_for_more_receipts(admin_client, tenant, django_assert_num_queries, count):
     for _ in range(count):
         admin_client.post(PRIVACY, ADA)
-    make_member(tenant, "viewer")
+    make_member(tenant, Role.VIEWER)
     admin_client.get(PRIVACY)
     with django_assert_num_queries(6):
         admin_client.get(PRIVACY)

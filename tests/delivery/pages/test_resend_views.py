@@ -33,7 +33,7 @@ def everything_of(source):
 
 
 def token_of(response):
-    return re.search(r'name="token" value="([^"]+)"', response.content.decode())[1]
+    return re.findall(r'name="token" value="([^"]+)"', response.content.decode())[0]
 
 
 def replays():

@@ -6,10 +6,16 @@ import pytest
 from delivery.batching import new_batch
 from delivery.models import Attempt, Event
 from delivery.outbox import capture
-from delivery.pages.story import LARGEST_ID, curl, highlighted, pretty, story_of
+from delivery.pages.story import LARGEST_ID, Story, curl, highlighted, pretty, story_of
 from delivery.turn import take_turn
 from tenants.scoping import scope
 from tests.conftest import WRITE_KEY
+
+
+def told(source, event_id) -> Story:
+    story = story_of(source, event_id)
+    assert story is not None
+    return story
 
 
 @pytest.mark.django_db(transaction=True)
@@ -18,7 +24,8 @@ def test_story_of_an_event_has_its_batch_and_request(source, call):
     (event_id,) = capture(source.tenant_id, call).event_ids
     take_turn([source.pk])
     with scope(source.tenant_id):
-        story = story_of(source, event_id)
+        story = told(source, event_id)
+        assert story.row is not None
         assert (story.row.state, len(story.batches)) == ("accepted", 1)
         assert [attempt.status_code for attempt in story.attempts] == [200]
         assert story.attempts == list(Attempt.objects.all())
@@ -28,7 +35,8 @@ def test_story_of_an_event_has_its_batch_and_request(source, call):
 @pytest.mark.usefixtures("everything")
 def test_story_goes_on_when_the_log_has_the_event_no_more(source):
     new_batch(source.pk, source.tenant_id, [77], 40)
-    assert (story_of(source, 77).row, len(story_of(source, 77).batches)) == (None, 1)
+    story = told(source, 77)
+    assert (story.row, len(story.batches)) == (None, 1)
 
 
 @pytest.mark.django_db
