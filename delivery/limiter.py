@@ -115,9 +115,9 @@ def keep(permit_: Permit) -> bool:
     ends = time.monotonic() + KEEP_TRYING_SECONDS
     time.sleep(permit_.seconds_left)
     while permit_.is_late:
-        if time.monotonic() > ends:
-            return False
         another = permit(permit_.rate_key)
+        if time.monotonic() + another.seconds_left > ends:
+            return False
         permit_ = another if another.is_given else permit_
         time.sleep(another.seconds_left)
     return True

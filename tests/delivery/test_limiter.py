@@ -128,6 +128,15 @@ def test_a_permit_is_given_up_when_none_comes_in_time(no_redis, monkeypatch):
     assert not keep(Permit("a", 0.0, time.monotonic() - 1, time.monotonic() - 1))
 
 
+def test_a_permit_that_comes_after_the_end_is_not_waited_for(monkeypatch):
+    """The lease outlasts the tries and the request, not a longer sleep."""
+    monkeypatch.setattr(limiter, "INTERVAL", 60_000_000)
+    permit("a")
+    begun = time.monotonic()
+    assert not keep(Permit("a", 0.0, begun - 1, begun - 1))
+    assert time.monotonic() - begun < 5
+
+
 def test_permits_kept_by_threads_that_were_held_up_are_spaced(monkeypatch):
     """Ten requests stood still between their permits and now: as many more are asked for, and none goes at once."""
     began: list[float] = []
