@@ -1,5 +1,7 @@
 """The pages of a tenant: home, naming one, switching, overview, members and settings."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -81,7 +83,9 @@ def test_overview_marks_itself_in_the_navigation(viewer_client):
 
 def test_overview_escapes_a_name(viewer_client, tenant):
     Tenant.objects.filter(pk=tenant.pk).update(name="<script>alert(1)</script>")
-    assert "<script" not in viewer_client.get(OVERVIEW).content.decode()
+    page = viewer_client.get(OVERVIEW).content.decode()
+    assert re.findall(r"<script.*?</script>", page, re.DOTALL) == ['<script src="/static/js/pages.js" defer></script>']
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
 @pytest.mark.parametrize("members", [1, 3])
