@@ -63,8 +63,8 @@ def _verify() -> tuple[Block, ...]:
                 f"In {settings.PRODUCT_NAME} make something happen: send yourself a message, open it, follow its link.",
                 "The events appear in the Debugger within seconds.",
                 (
-                    f"Here, the source's page leads to **{places.EVENTS_AND_ANSWERS.label}**, with each event's state. "
-                    "“Accepted” means that Segment's API took it. Only the Debugger shows that it arrived."
+                    f"Here, the source's page leads to **{places.EVENTS_AS_THEY_COME.label}**, with each event's "
+                    "state. “Accepted” means that Segment's API took it. Only the Debugger shows that it arrived."
                 ),
             )
         ),
@@ -106,7 +106,7 @@ def _pretty(call: Call) -> str:
 
 def _troubleshooting() -> tuple[Block, ...]:
     """The likely causes first."""
-    answers = places.EVENTS_AND_ANSWERS.label
+    answers = places.EVENTS_AS_THEY_COME.label
     return (
         Heading("When events do not arrive"),
         Text(f"Go through these in order. The first three look fine here: **{answers}** says “Accepted”."),

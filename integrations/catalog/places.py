@@ -24,12 +24,12 @@ WAY: Final = (
 REPLACE_KEY: Final = Place("Replace key", "integrations:replace_key")
 CHANGE_REGION: Final = Place("Change region", "integrations:change_region")
 RESUME: Final = Place("Resume", "integrations:resume")
-EVENTS_AND_ANSWERS: Final = Place("Events and answers", "delivery:delivery")
+EVENTS_AS_THEY_COME: Final = Place("Events as they come", "delivery:delivery")
 """On the page of a source, as the three above."""
 
 CONNECT_BUTTON: Final = "Connect"
 REFUSED: Final = "Refused"
-"""A tab on the page behind `EVENTS_AND_ANSWERS`."""
+"""A tab on the page behind `EVENTS_AS_THEY_COME`."""
 
 
 def field_label(name: str) -> str:

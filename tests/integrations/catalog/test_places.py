@@ -40,13 +40,13 @@ def test_form_has_the_fields_and_the_button(tenant, owner_client):
 def test_page_of_a_source_has_the_places_of_the_troubleshooting(source, owner_client):
     pause_source(source)
     text = owner_client.get(reverse("integrations:source", args=[source.tenant.slug, source.pk])).content.decode()
-    for place in (places.REPLACE_KEY, places.CHANGE_REGION, places.RESUME, places.EVENTS_AND_ANSWERS):
+    for place in (places.REPLACE_KEY, places.CHANGE_REGION, places.RESUME, places.EVENTS_AS_THEY_COME):
         assert (place.label, reverse(place.url_name, args=[source.tenant.slug, source.pk])) in links(text)
 
 
 @pytest.mark.django_db
 def test_delivery_page_leads_to_what_was_refused(source, owner_client):
     capture(source.tenant_id, {"type": "track"})
-    address = reverse(places.EVENTS_AND_ANSWERS.url_name, args=[source.tenant.slug, source.pk])
+    address = reverse(places.EVENTS_AS_THEY_COME.url_name, args=[source.tenant.slug, source.pk])
     refused = reverse("delivery:refusals", args=[source.tenant.slug, source.pk])
     assert (places.REFUSED, refused) in links(owner_client.get(address).content.decode())
