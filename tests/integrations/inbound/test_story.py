@@ -53,7 +53,7 @@ def sources(product, owner):
     for name, region, key in (("Plain", "us", PLAIN_KEY), ("Anonymous", "eu", ANONYMOUS_KEY)):
         command = ["connect_source", "--tenant", "acme", "--name", name, "--region", region, "--json"]
         made[name] = json.loads(product.manage(*command, stdin=key))["id"]
-    owner(f"{SEGMENT_PAGES}{made['Anonymous']}/identity/", identity="tool_id")
+    owner(f"{SEGMENT_PAGES}{made['Anonymous']}/sent/", identity="tool_id")
     return made
 
 
@@ -104,9 +104,10 @@ def test_events_carry_segments_user_id_else_the_customers_else_are_refused(produ
     assert STRANGER not in known
     assert known
     assert all(user_id.startswith("user-") for user_id in known.values())
-    delivery = owner.read(f"{SEGMENT_PAGES}{sources['Plain']}/delivery/")
-    assert "Nobody to attach it to: no userId" in delivery
-    assert "There is neither a userId nor an anonymousId" in delivery or "does not say whom it is about" in delivery
+    refused = owner.read(f"{SEGMENT_PAGES}{sources['Plain']}/refused/")
+    nobody = ("Nobody to attach it to: no userId", "The call does not say whom it is about.")
+    # Of the stranger, and of the two people of the demo without an id.
+    assert re.findall(f"<td>({nobody[0]})<br>.*>(.*)</span></td>", refused) == [nobody] * 3
 
 
 @pytest.mark.usefixtures("campaign")
