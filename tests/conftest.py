@@ -16,6 +16,19 @@ WRITE_KEY = "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"
 OTHER_WRITE_KEY = "zYxWvUtSrQpOnMlKjIhGfEdCbA543210"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a browser come last: from the first of them on, an event loop of Playwright's runs in the thread."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def queries_beside_playwright():
+    """Django would take each query of a thread that has a loop for one that blocks it. Nothing here is asynchronous."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def quick_passwords(settings):
     """A million rounds of PBKDF2 for each member of the cast would be most of the suite's time."""

@@ -42,14 +42,6 @@ document.addEventListener("securitypolicyviolation", (event) => {
 """
 
 
-@pytest.fixture(scope="session", autouse=True)
-def queries_beside_playwright() -> Iterator[None]:
-    """Playwright runs an event loop in this thread, and Django would take each query for one that blocks it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield
-
-
 @pytest.fixture(scope="module")
 def world(django_db_setup, django_db_blocker, segment_process) -> Iterator[World]:
     segment_process.reset()
