@@ -5,6 +5,6 @@ from integrations.spec import limits
 # Read once, when the limiter is imported: so before anything of the app is.
 setattr(limits, "REQUESTS_PER_SECOND", 1_000_001)  # noqa: B010  # a constant for everybody else
 
-from config.celery import app  # noqa: E402
+from config.celery import app  # noqa: E402  # only after the line above may the app be imported
 
 __all__ = ["app"]
