@@ -82,6 +82,12 @@ def erased(world, customer, task):
     assert eventually(lambda: world.one(LEFT, customer.source_id), lambda left: left == 0) == 0
 
 
+def unfinished_erasures(world):
+    """Looks through everything once more, as in beat's next minute, while a transaction from before is open."""
+    world.hands("task", "delivery.tasks.erase")
+    return world.one("SELECT count(*) FROM tenants_erasure WHERE done_at IS NULL")
+
+
 @pytest.mark.row(25)
 @pytest.mark.parametrize("what", ["tenant", "source"])
 def test_nothing_is_begun_after_a_deletion_though_a_request_is_in_flight(world, what):
@@ -99,7 +105,7 @@ def test_nothing_is_begun_after_a_deletion_though_a_request_is_in_flight(world, 
     assert answered == [503]
     assert world.one("SELECT count(*) FROM delivery_attempt WHERE source_id = %s", customer.source_id) == 0
     erased(world, customer, "delivery.tasks.erase")
-    assert world.one("SELECT count(*) FROM tenants_erasure WHERE done_at IS NULL") == 0
+    assert eventually(lambda: unfinished_erasures(world), lambda left: left == 0) == 0
     check(world, bystander)
 
 
