@@ -197,3 +197,15 @@ class Erasure(models.Model):
         """To be saved by the caller."""
         if count:
             self.counts[what] = self.counts.get(what, 0) + count
+
+
+class Submission(models.Model):
+    """A form that makes something was sent, and led there: sent again it leads there too (tenants/once.py)."""
+
+    mark = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    led_to = models.TextField(blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.led_to
