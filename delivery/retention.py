@@ -24,6 +24,8 @@ SECONDS: Final = 60.0
 """A run of beat's takes no longer, so that the sweep's workers are not kept; what is left is for the next hour."""
 CHUNK: Final = 500
 ROWS: Final = 5_000
+VACUUM_TIMEOUT: Final = "3s"
+"""PostgreSQL ends an autovacuum that somebody has waited for longer than its deadlock_timeout, a second."""
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ class Report:
     refusals: int = 0
     message_keys: int = 0
     rate_holds: int = 0
+    replays: int = 0
+    ended_warnings: int = 0
 
 
 def run(*, seconds: float = SECONDS) -> Report:
@@ -54,17 +58,20 @@ def run(*, seconds: float = SECONDS) -> Report:
         _expire(report, now, until)
         _drop_partitions(report, now)
         report.batches = _repeat(_delete_batches, now, until)
-        report.refusals = _repeat(_deleting(OLD_REFUSALS), now, until)
-        report.message_keys = _repeat(_deleting(OLD_MESSAGE_KEYS), now, until)
-        report.rate_holds = _repeat(_deleting(OLD_RATE_HOLDS), now, until)
+        for name, statement in OLD.items():
+            setattr(report, name, _repeat(_deleting(statement), now, until))
     log.info("Retention: %s.", report)
     return report
 
 
 def preview() -> Report:
-    """What a run would do now, of batches, refusals and dedupe rows with what the retention of events leaves them."""
-    with every_tenant():
-        keep_ahead()
+    """What a run would do now, of batches and of what follows them with what the retention of events leaves them.
+
+    In a transaction that PostgreSQL lets change nothing.
+    """
+    with every_tenant(), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION READ ONLY")
         now = database_now()
         report = Report(warnings=len(expiry.unwarned(_end(now - _kept() + 2 * _gap()), now)))
         report.warnings += sum(left is not None for _, left in expiry.open_warnings(1, now - _gap()))
@@ -76,7 +83,8 @@ def preview() -> Report:
         report.partitions = len(old) - report.blocked
         with connection.cursor() as cursor:
             cursor.execute(COUNTS, _limits(now))
-            report.batches, report.refusals, report.message_keys, report.rate_holds = cursor.fetchone()
+            for name, count in zip(COUNTED, cursor.fetchone(), strict=True):
+                setattr(report, name, count)
     return report
 
 
@@ -86,6 +94,8 @@ def _limits(now: datetime) -> dict[str, datetime]:
         "refusals": now - timedelta(days=settings.REFUSAL_RETENTION_DAYS),
         "message_keys": now - timedelta(hours=settings.MESSAGE_KEY_HOURS),
         "rate_holds": now - timedelta(days=1),
+        "replays": now - timedelta(days=settings.BATCH_RETENTION_DAYS),
+        "ended_warnings": now - timedelta(days=settings.BATCH_RETENTION_DAYS),
     }
 
 
@@ -170,20 +180,34 @@ def drop(partition: EventPartition) -> bool:
         return False
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-            # The log before its partition, as everybody else.
-            cursor.execute("LOCK TABLE ONLY delivery_event IN ACCESS EXCLUSIVE MODE")
-            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table_of(partition.first_id)])
-            if cursor.fetchone()[0]:
-                cursor.execute(f"LOCK TABLE {table_of(partition.first_id)} IN ACCESS EXCLUSIVE MODE")
-                if is_owed(partition):
-                    return False
-                cursor.execute(f"DROP TABLE {table_of(partition.first_id)}")
-            EventPartition.objects.filter(pk=partition.pk).delete()
+            dropped = _drop(cursor, partition)
     except OperationalError:
         log.info("A partition past its retention is in use: dropped another time.")
         return False
-    log.info("Dropped the events from %d up to %d.", partition.first_id, partition.end_id)
+    if dropped:
+        log.info("Dropped the events from %d up to %d.", partition.first_id, partition.end_id)
+    return dropped
+
+
+def _drop(cursor: Any, partition: EventPartition) -> bool:
+    table = table_of(partition.first_id)
+    cursor.execute(f"SET LOCAL lock_timeout = '{VACUUM_TIMEOUT}'")
+    # Of two drops the second waits here, and then finds nothing.
+    if EventPartition.objects.select_for_update().filter(pk=partition.pk).first() is None:
+        return False
+    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
+    if cursor.fetchone()[0]:
+        # Waits for an autovacuum, and lets no other begin: with the log in our hands we could not wait for it long
+        # enough. Nobody who reads or captures waits for this lock, so it may come before the log's.
+        cursor.execute(f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE")
+        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        # The log before its partition, as everybody else.
+        cursor.execute("LOCK TABLE ONLY delivery_event IN ACCESS EXCLUSIVE MODE")
+        cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        if is_owed(partition):
+            return False
+        cursor.execute(f"DROP TABLE {table}")
+    EventPartition.objects.filter(pk=partition.pk).delete()
     return True
 
 
@@ -191,30 +215,41 @@ OLD_BATCH: Final = f"""
 closed_at < %(batches)s AND state NOT IN ('open', 'set_aside', 'quarantined')
 AND event_ids[cardinality(event_ids)] < (SELECT coalesce(min(first_id), 0) FROM ({CATALOG}) AS part)
 """  # noqa: S608  # see CATALOG
+OLD_REPLAY: Final = """
+created_at < %(replays)s AND NOT EXISTS (SELECT FROM delivery_batch WHERE replay_id = delivery_replay.id)
+"""
 OLD_BATCHES: Final = f"""
 SELECT id FROM delivery_batch WHERE id = ANY(ARRAY(
     SELECT id FROM (SELECT * FROM delivery_batch ORDER BY id LIMIT {ROWS}) AS oldest WHERE {OLD_BATCH}
 )) ORDER BY id LIMIT {CHUNK} FOR UPDATE SKIP LOCKED
 """  # noqa: S608  # the conditions above
-OLD_REFUSALS: Final = f"""
+# Refusals and dedupe rows from the oldest on: ids follow the time, so that no index by time is needed. A replay stays
+# with its batches: its page, and that a form sent twice acts once, need it as long.
+OLD: Final = {
+    "refusals": f"""
 DELETE FROM delivery_refusal WHERE id = ANY(ARRAY(
     SELECT id FROM (SELECT * FROM delivery_refusal ORDER BY id LIMIT {ROWS}) AS oldest WHERE refused_at < %(refusals)s
 ))
-"""  # noqa: S608  # a number
-# Both from the oldest on: ids follow the time, so that no index by time is needed.
-OLD_MESSAGE_KEYS: Final = f"""
+""",  # noqa: S608  # a number
+    "message_keys": f"""
 DELETE FROM delivery_messagekey WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM delivery_messagekey WHERE captured_at < %(message_keys)s ORDER BY captured_at LIMIT {ROWS}
 ))
-"""  # noqa: S608  # a number
-OLD_RATE_HOLDS: Final = "DELETE FROM delivery_ratehold WHERE until < %(rate_holds)s"
+""",  # noqa: S608  # a number
+    "rate_holds": "DELETE FROM delivery_ratehold WHERE until < %(rate_holds)s",
+    "replays": f"DELETE FROM delivery_replay WHERE {OLD_REPLAY}",  # noqa: S608  # the condition above
+    "ended_warnings": "DELETE FROM delivery_retentionwarning WHERE ended_at < %(ended_warnings)s",
+}
 
 COUNTS: Final = f"""
 SELECT (SELECT count(*) FROM delivery_batch WHERE {OLD_BATCH}),
     (SELECT count(*) FROM delivery_refusal WHERE refused_at < %(refusals)s),
     (SELECT count(*) FROM delivery_messagekey WHERE captured_at < %(message_keys)s),
-    (SELECT count(*) FROM delivery_ratehold WHERE until < %(rate_holds)s)
+    (SELECT count(*) FROM delivery_ratehold WHERE until < %(rate_holds)s),
+    (SELECT count(*) FROM delivery_replay WHERE {OLD_REPLAY}),
+    (SELECT count(*) FROM delivery_retentionwarning WHERE ended_at < %(ended_warnings)s)
 """  # noqa: S608  # the conditions above
+COUNTED: Final = ("batches", *OLD)
 
 
 def _repeat(step: Callable[[Any, dict[str, datetime]], int], now: datetime, until: float) -> int:

@@ -1,8 +1,6 @@
 """Partitions of the test's own: the times of the log's first ones are put back, rows are made as capture and cut do."""
 
 import json
-import threading
-import time
 import uuid
 from datetime import timedelta
 from io import StringIO
@@ -27,6 +25,7 @@ from delivery.models import (
     Pending,
     RateHold,
     Refusal,
+    Replay,
     RetentionWarning,
 )
 from delivery.outbox import capture
@@ -35,6 +34,7 @@ from delivery.retention import Report, drop, preview, run
 from integrations.services import pause_source
 from tests.conftest import OTHER_WRITE_KEY, make_source
 from tests.delivery.steps import Gate, in_thread, sure
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 SIZE = 5_000_000
@@ -384,7 +384,49 @@ def test_refusals_dedupe_rows_and_rate_holds_go_in_their_time(log, source):
     assert run() == Report()
 
 
+def old_replay(source, token, age):
+    return Replay.objects.create(
+        tenant_id=source.tenant_id, source=source, token=token, requested_by="ada@acme.test", criteria={},
+        event_count=1, batch_count=1, accepted_before=0, may_arrive_twice=0,
+        created_at=database_now() - timedelta(days=age),
+    )  # fmt: skip
+
+
+def test_replays_go_after_their_batches(log, source):
+    old, kept = old_replay(source, "old", 91), old_replay(source, "kept", 89)
+    old_batch(source, [old_event(source, 7)], replay=old)
+    assert (preview().replays, run().replays) == (0, 0)
+    Batch.objects.all().delete()
+    assert (preview().replays, run().replays) == (1, 1)
+    assert list(Replay.objects.all()) == [kept]
+
+
+def test_warnings_that_are_long_over_go_and_open_ones_stay(paused):
+    days_pass(24)
+    run()
+    Pending.objects.all().delete()
+    Batch.objects.update(state="accepted", closed_at=database_now())
+    days_pass(3)
+    run()
+    days_pass(89)
+    assert run().ended_warnings == 0
+    open_one = RetentionWarning.objects.get()
+    open_one.pk, open_one.number, open_one.ended_at = None, 2, None
+    open_one.save()
+    days_pass(1)
+    assert (preview().ended_warnings, run().ended_warnings) == (1, 1)
+    assert RetentionWarning.objects.count() == 1
+
+
 # The command.
+
+
+def test_dry_run_makes_no_partition_and_notes_nothing(log, source):
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER SEQUENCE delivery_event_id_seq RESTART WITH {2 * SIZE + 2}")
+    before = (place(), list(EventPartition.objects.order_by("first_id").values()))
+    call_command("retention", "--dry-run", stdout=StringIO())
+    assert (place(), list(EventPartition.objects.order_by("first_id").values())) == before
 
 
 def test_dry_run_counts_and_changes_nothing(paused):
@@ -427,6 +469,13 @@ def beside(transactional_db, settings, call):
         cursor.execute(f"DROP TABLE IF EXISTS delivery_event_{first_id}")
 
 
+def wait_for_a_waiter(table):
+    """Until somebody waits for a lock of the table."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+    with connection.cursor() as cursor:
+        assert eventually(lambda: cursor.execute(waiting, [table]).fetchone()[0], bool, seconds=15)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_drop_beside_a_capture_under_way_loses_nothing(beside, source):
     with transaction.atomic():
@@ -457,15 +506,23 @@ def test_drop_sees_what_became_owed_while_it_waited_for_its_lock(beside, source,
     replaying = in_thread(queue_again)
     gate.reached()
     dropping = in_thread(lambda: drop(beside))
-    with connection.cursor() as cursor:
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'delivery_event'::regclass"
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline and not cursor.execute(waiting).fetchone()[0]:
-            threading.Event().wait(0.01)
+    wait_for_a_waiter("delivery_event")
     gate.open()
     replaying.result(20)
     assert not dropping.result(20)
     assert Event.objects.filter(pk=event_id).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_drop_waits_for_an_autovacuum_and_captures_do_not_wait_for_the_drop(beside, source, call):
+    """The lock is the one that VACUUM and ANALYZE take on the partition."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE delivery_event_{beside.first_id} IN SHARE UPDATE EXCLUSIVE MODE")
+        dropping = in_thread(lambda: drop(beside))
+        wait_for_a_waiter(f"delivery_event_{beside.first_id}")
+        assert len(in_thread(lambda: capture(source.tenant_id, call)).result(20).event_ids) == 1
+        assert not dropping.done()
+    assert dropping.result(20)
 
 
 @pytest.mark.django_db(transaction=True)

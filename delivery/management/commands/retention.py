@@ -7,9 +7,9 @@ from django.core.management.base import BaseCommand, CommandParser
 from delivery.retention import Report, preview, run
 
 HELP = """Delete what is past its retention: partitions of events, batches with their requests, refusals, dedupe rows,
-rate holds. Events that a source still owes stay; their tenant is warned twice before they expire. Beat does the same
-each hour, for a minute at most; by hand it goes on until all is done. Harmless at any time. docs/retention.md has the
-rules, docs/settings.md the times."""
+rate holds, replays, warnings that are over. Events that a source still owes stay; their tenant is warned twice before
+they expire. Beat does the same each hour, for a minute at most; by hand it goes on until all is done. Harmless at any
+time. docs/retention.md has the rules, docs/settings.md the times."""
 
 LINES = {
     "warnings": "warnings to tenants",
@@ -20,6 +20,8 @@ LINES = {
     "refusals": "refusals deleted",
     "message_keys": "dedupe rows deleted",
     "rate_holds": "rate holds deleted",
+    "replays": "replays deleted: what was sent again, when their batches are gone",
+    "ended_warnings": "warnings deleted that are long over",
 }
 DAY = 86_400.0
 
