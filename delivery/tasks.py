@@ -58,7 +58,7 @@ def keep_alerts() -> None:
 
 @shared_task(name=mailing.SEND)
 def send_alerts() -> None:
-    mailing.send_due()
+    mailing.send_due_alone()
 
 
 @shared_task(name="delivery.tasks.finish_going_live")

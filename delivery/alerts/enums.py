@@ -5,7 +5,7 @@ class IncidentKind(models.TextChoices):
     """What can be wrong with a source. A member chooses which of these to be written to about."""
 
     KEY_REFUSED = "key_refused", "Segment refuses the write key"
-    HELD = "held", "Sending is held for another reason"
+    HELD = "held", "Sending is held"
     BACKLOG = "backlog", "Events wait too long"
     REFUSALS = "refusals", "Many events are refused at capture"
     RETENTION = "retention", "Old events are about to expire unsent"

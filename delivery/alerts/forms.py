@@ -1,14 +1,21 @@
+from typing import Final
+
 from django import forms
 
 from delivery.alerts.enums import IncidentKind
 from delivery.alerts.models import AlertLimits
+
+CHOICES: Final = [
+    (kind.value, f"{kind.label} for another reason, as by our staff" if kind == IncidentKind.HELD else kind.label)
+    for kind in IncidentKind
+]
 
 
 class ChoiceForm(forms.Form):
     kinds = forms.MultipleChoiceField(
         label="Write to me when",
         required=False,
-        choices=IncidentKind.choices,
+        choices=CHOICES,
         widget=forms.CheckboxSelectMultiple,
         error_messages={"invalid_choice": "Choose from this list."},
     )

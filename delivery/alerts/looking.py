@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import connection
 
 from delivery.alerts.enums import IncidentKind
@@ -117,12 +118,22 @@ def _holds(look: Look, known: Mapping[IncidentKind, Incident]) -> Iterator[tuple
     if look.state != SourceState.CONNECTED:
         return
     if look.hold:
-        yield IncidentKind.KEY_REFUSED if look.hold in KEY_HOLDS else IncidentKind.HELD, look.hold_reason
+        yield IncidentKind.KEY_REFUSED if look.hold in KEY_HOLDS else IncidentKind.HELD, _why_held(look)
         return
     for kind in (IncidentKind.KEY_REFUSED, IncidentKind.HELD):
         # A new key takes the hold away. Whether it is better than the old one shows when something was sent with it.
         if kind in known and look.waited is not None and not _has_sent(look, known[kind]):
             yield kind, known[kind].reason
+
+
+def _why_held(look: Look) -> str:
+    """Every other reason says what the customer can do; what staff type for this one need not."""
+    if look.hold != Hold.STAFF:
+        return look.hold_reason
+    return (
+        f"{look.hold_reason.rstrip(' .')}. Your events are kept and wait until our staff let them go. "
+        f"Write to {settings.SUPPORT_EMAIL} if you have a question."
+    )
 
 
 def _has_sent(look: Look, incident: Incident) -> bool:

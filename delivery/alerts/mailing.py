@@ -1,8 +1,8 @@
 """Sending the mails of alerts: from their rows, outside of any transaction, again after a while when one fails."""
 
 import logging
+import threading
 import time
-from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,19 +16,22 @@ from delivery.alerts.enums import MailState, Phase
 from delivery.alerts.links import stop_url
 from delivery.alerts.models import AlertMail
 from delivery.alerts.telling import Item, choice_of, items_of
-from delivery.clock import ClockTimestamp, database_now
+from delivery.clock import ClockTimestamp
 from delivery.errors import describe
 from tenants.models import Membership
 from tenants.scoping import every_tenant
 
 SECONDS: Final = 20.0
-"""A run takes no mail after that: a slow mail server keeps one worker's slot, for so long and its own time limit."""
-GIVEN_UP_AFTER: Final = timedelta(days=1)
+"""A run takes no mail after that, so that a deploy waits for one mail at most."""
+MOST_TRIES: Final = 28
+"""With the waits between them, a day."""
 MOST_LISTED: Final = 20
 
 SEND: Final = "delivery.tasks.send_alerts"
 
 log = logging.getLogger(__name__)
+
+_one_at_a_time = threading.Lock()
 
 CLAIM: Final = """
 UPDATE delivery_alertmail SET tries = tries + 1,
@@ -50,6 +53,18 @@ def hint_if_due() -> None:
         current_app.send_task(SEND, queue="sweep", retry=False, ignore_result=True)
     except Exception as error:  # noqa: BLE001  # whatever a broken broker raises: the mails stay where they are
         log.warning("Alerts wait for the broker: %s.", describe(error))
+
+
+def send_due_alone() -> None:
+    """`send_due`, unless another thread of this worker is at it.
+
+    A mail server that hangs keeps one thread of each worker then, however long, and the sweep has the others.
+    """
+    if _one_at_a_time.acquire(blocking=False):
+        try:
+            send_due()
+        finally:
+            _one_at_a_time.release()
 
 
 def send_due() -> int:
@@ -74,6 +89,9 @@ def _send(mail_id: int) -> bool:
     mail = AlertMail.objects.select_related(*related).filter(pk=mail_id).first()
     if mail is None:
         return False  # the member left just now
+    if mail.tries > MOST_TRIES:
+        _end(mail, MailState.GIVEN_UP, mail.error or "Whoever sent it died each time.")
+        return False
     items = items_of(mail.alert, choice_of(mail.membership))
     if not items or not mail.membership.user.is_active:
         _end(mail, MailState.NOT_WANTED)
@@ -92,7 +110,7 @@ def _end(mail: AlertMail, state: MailState, error: str = "") -> None:
 
 
 def _fail(mail: AlertMail, error: str) -> None:
-    given_up = database_now() - mail.alert.created_at > GIVEN_UP_AFTER
+    given_up = mail.tries >= MOST_TRIES
     log.warning("An alert was not sent: %s.", error, extra={"alert_id": mail.alert_id, "tries": mail.tries})
     _end(mail, MailState.GIVEN_UP if given_up else MailState.WAITING, error)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from delivery.alerts.enums import IncidentKind, Phase
 from delivery.alerts.models import Alert, AlertChoice, AlertMail, Incident
@@ -14,6 +15,8 @@ from delivery.clock import ClockTimestamp, database_now
 from tenants.enums import Role
 from tenants.models import Membership
 
+GATHERED_FOR: Final = timedelta(minutes=1)
+"""What begins or ends with the first news of a tenant within this time is told together with it."""
 ALERTS_AN_HOUR: Final = 4
 """Of a tenant. What happens after the fourth waits, and is told together."""
 MOST_TOLD: Final = 1_000
@@ -65,7 +68,9 @@ def choice_of(member: Membership) -> AlertChoice:
 
 def tell_news() -> None:
     """In the scope of every tenant. Told twice at once, it is told once."""
-    for tenant_id in Incident.objects.filter(is_news=True).values_list("tenant_id", flat=True).distinct():
+    news = Incident.objects.filter(is_news=True).annotate(since=Coalesce("closed_at", "opened_at"))
+    gathered = news.filter(since__lte=database_now() - GATHERED_FOR)
+    for tenant_id in gathered.values_list("tenant_id", flat=True).distinct():
         with transaction.atomic():
             _one_at_a_time(tenant_id)
             _tell(tenant_id)

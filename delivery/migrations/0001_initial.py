@@ -672,7 +672,7 @@ class Migration(migrations.Migration):
                         base_field=models.CharField(
                             choices=[
                                 ("key_refused", "Segment refuses the write key"),
-                                ("held", "Sending is held for another reason"),
+                                ("held", "Sending is held"),
                                 ("backlog", "Events wait too long"),
                                 ("refusals", "Many events are refused at capture"),
                                 ("retention", "Old events are about to expire unsent"),
@@ -808,7 +808,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("key_refused", "Segment refuses the write key"),
-                            ("held", "Sending is held for another reason"),
+                            ("held", "Sending is held"),
                             ("backlog", "Events wait too long"),
                             ("refusals", "Many events are refused at capture"),
                             ("retention", "Old events are about to expire unsent"),

@@ -1,7 +1,10 @@
 import threading
+from datetime import timedelta
 
 import pytest
+from django.db.models import F
 
+from delivery.alerts.models import Incident
 from delivery.enums import Hold
 from delivery.models import Lane
 from tenants.scoping import every_tenant
@@ -27,6 +30,12 @@ def hold(source, why=Hold.KEY_REFUSED, reason=REASON):
 
 def release(source):
     Lane.objects.filter(source=source).update(hold="", hold_reason="", held_at=None)
+
+
+def age_news(minutes=1):
+    """Let so much time pass for what is still to be told."""
+    news, earlier = Incident.objects.filter(is_news=True), timedelta(minutes=minutes)
+    news.update(opened_at=F("opened_at") - earlier, closed_at=F("closed_at") - earlier)
 
 
 def at_once(run, times=2):

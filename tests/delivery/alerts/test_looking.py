@@ -33,6 +33,7 @@ USUAL = {
         ({"hold": "key_malformed"}, [], ["key_refused"]),
         ({"hold": "key_unreadable"}, [], ["held"]),
         ({"hold": "rejected_repeatedly"}, [], ["held"]),
+        ({"hold": "staff"}, [], ["held"]),
         ({"hold": "key_refused", "state": "paused"}, [], []),
         ({"hold": "key_refused", "waited": 500.0}, [], ["key_refused"]),
         ({"waited": 30.0}, [], []),

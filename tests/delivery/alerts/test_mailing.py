@@ -4,16 +4,18 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from delivery import staff_deeds
 from delivery.alerts import keeping, mailing
 from delivery.alerts.enums import IncidentKind
 from delivery.alerts.looking import look_around
 from delivery.alerts.models import Alert, AlertChoice, AlertMail, Incident
 from delivery.alerts.telling import tell_news
+from delivery.enums import Hold
 from tenants.enums import Role
 from tenants.members import remove_member
 from tenants.models import Membership
 from tests.conftest import OTHER_WRITE_KEY, make_member, make_source
-from tests.delivery.alerts.conftest import REASON, at_once, hold, release
+from tests.delivery.alerts.conftest import REASON, age_news, at_once, hold, release
 from tests.examples.campaigns.smtp import TEMPORARY
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,7 +27,9 @@ def _address(settings):
 
 
 def run():
+    """A look, and what beat and a worker do a minute after it."""
     look_around()
+    age_news()
     tell_news()
     return mailing.send_due()
 
@@ -82,6 +86,41 @@ def test_many_sources_at_once_are_one_mail(tenant, owner, admin, mail_server):
     assert "And 3 more:" in texts(mail_server)[0]
 
 
+def test_200_sources_held_within_a_minute_are_one_mail(tenant, owner, mail_server):
+    """As when the keys cannot be read any more: each is held by its own next turn."""
+    sources = [make_source(tenant, OTHER_WRITE_KEY, name=f"S{number}") for number in range(200)]
+    for source in sources[:80]:
+        hold(source, Hold.KEY_UNREADABLE)
+    look_around()
+    tell_news()
+    age_news(0.5)
+    for source in sources[80:]:
+        hold(source, Hold.KEY_UNREADABLE)
+    look_around()
+    tell_news()
+    assert Alert.objects.count() == 0
+    age_news(0.5)
+    tell_news()
+    tell_news()
+    assert mailing.send_due() == 1
+    assert [mail["Subject"] for mail in mail_server.parsed()] == ["Acme: 200 alerts about 200 sources"]
+    assert "And 180 more:" in texts(mail_server)[0]
+
+
+def test_hold_by_staff_is_mailed_in_words_for_the_customer(source, owner, staff, mail_server, settings):
+    settings.SUPPORT_EMAIL = "help@headwater.test"
+    staff_deeds.hold(source, "A loop sends the same event.", by=staff)
+    assert run() == 1
+    assert mail_server.parsed()[0]["Subject"] == "Main (Acme): Sending is held"
+    assert (
+        "Our staff has stopped sending: A loop sends the same event. Your events are kept and wait until our staff let "
+        "them go. Write to help@headwater.test if you have a question." in texts(mail_server)[0]
+    )
+    staff_deeds.resume(source, "Mended.", by=staff)
+    assert run() == 1
+    assert mail_server.parsed()[1]["Subject"] == "Main (Acme): Sending is held: recovered"
+
+
 def test_fifth_alert_of_an_hour_waits_and_tells_all(tenant, owner, mail_server):
     for number in range(7):
         hold(make_source(tenant, OTHER_WRITE_KEY, name=f"S{number}"))
@@ -127,6 +166,7 @@ def test_nobody_who_wants_it_makes_no_alert(source, viewer, mail_server):
 def test_member_who_leaves_before_the_mail_gets_none(tenant, source, owner, admin, mail_server):
     hold(source)
     look_around()
+    age_news()
     tell_news()
     remove_member(tenant, admin, by=owner)
     mail_server.mails.clear()
@@ -165,12 +205,38 @@ def test_refused_mail_is_given_up_after_a_day(source, owner, mail_server):
     due_again()
     mailing.send_due()
     assert AlertMail.objects.get().state == "waiting"
-    Alert.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    AlertMail.objects.update(tries=mailing.MOST_TRIES - 1)
     due_again()
     mailing.send_due()
     due_again()
     assert mailing.send_due() == 0
-    assert (AlertMail.objects.get().state, AlertMail.objects.get().tries) == ("given_up", 3)
+    mail = AlertMail.objects.get()
+    assert (mail.state, mail.tries) == ("given_up", mailing.MOST_TRIES)
+    assert mail.error.startswith("SMTPRecipientsRefused at")
+
+
+def test_tries_of_a_mail_take_a_day(source, owner, mail_server):
+    hold(source)
+    mail_server.answers[owner.email] = TEMPORARY
+    run()
+    waits = []
+    for _ in range(mailing.MOST_TRIES):
+        before = timezone.now()
+        due_again()
+        mailing.send_due()
+        waits.append(AlertMail.objects.get().not_before - before)
+    assert timedelta(hours=23) < sum(waits[:-1], timedelta()) < timedelta(hours=25)
+
+
+def test_mail_whose_workers_all_died_is_given_up(source, owner, mail_server):
+    hold(source)
+    look_around()
+    age_news()
+    tell_news()
+    AlertMail.objects.update(tries=mailing.MOST_TRIES)
+    assert mailing.send_due() == 0
+    mail = AlertMail.objects.get()
+    assert (mail.state, mail.error, mail_server.mails) == ("given_up", "Whoever sent it died each time.", [])
 
 
 def test_one_refused_address_keeps_no_other_from_hearing(source, owner, admin, mail_server):
@@ -220,6 +286,8 @@ def test_beats_task_asks_a_worker_to_send(source, owner, mail_server, settings):
     keeping.run()
     assert ask(lambda redis: redis.llen("sweep")) == 0
     hold(source)
+    look_around()
+    age_news()
     keeping.run()
     assert ask(lambda redis: redis.llen("sweep")) == 1
     assert mail_server.mails == []
