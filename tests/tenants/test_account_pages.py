@@ -195,6 +195,34 @@ def test_password_reset_is_limited(client, owner):
     assert "Too many tries in a short time" in response.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("path", "form", "link"),
+    [
+        ("/accounts/signup/", SIGN_UP, "/accounts/confirm-email/"),
+        ("/accounts/signup/", SIGN_UP | {"email": "owner@acme.test"}, "/accounts/password/reset/"),
+        ("/accounts/password/reset/", {"email": "owner@acme.test"}, "/accounts/password/reset/key/"),
+        ("/accounts/password/reset/", {"email": "no@acme.test"}, "/accounts/signup/"),
+    ],
+)
+def test_links_in_mails_have_the_address_of_the_site_whatever_a_proxy_calls_it(
+    client, owner, settings, path, form, link
+):
+    settings.SITE_URL = "https://app.acme.test"
+    settings.ALLOWED_HOSTS = ["web-3.internal"]
+    client.post(path, form, headers={"host": "web-3.internal:8000"})
+    (message,) = mail.outbox
+    assert f"\nhttps://app.acme.test{link}" in message.body
+    assert "internal" not in message.subject + message.body
+
+
+def test_mail_server_that_takes_nothing_stops_no_sign_up_and_is_named(client, db, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    page = client.post("/accounts/signup/", SIGN_UP, follow=True).content.decode()
+    assert "The mail to you could not be sent" in page
+    assert User.objects.filter(email="new@acme.test").exists()
+
+
 def test_password_change_keeps_the_session_and_tells_the_user(client, owner):
     client.login(email=owner.email, password=PASSWORD)
     form = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}

@@ -1,0 +1,34 @@
+"""allauth's mails: links of the site's own address, our words around them, and no page that fails because of them."""
+
+import logging
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context as current
+from django.conf import settings
+from django.contrib import messages
+
+NOT_SENT: Final = (
+    "The mail to you could not be sent: the mail server did not take it. In a few minutes, ask for it once more."
+)
+
+log = logging.getLogger(__name__)
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """What a mail tells of, or asks to confirm, is stored by then: its page goes on when it cannot be sent."""
+        links = {name: own_address(url) for name, url in context.items() if name.endswith("_url")}
+        ours = {"site": settings.SITE_URL, "product": settings.PRODUCT_NAME}
+        try:
+            super().send_mail(template_prefix, email, context | links | ours)
+        except OSError as error:
+            log.warning("The mail %s was not sent: %s.", template_prefix, type(error).__name__)
+            if current.request is not None:
+                messages.warning(current.request, NOT_SENT)
+
+
+def own_address(url: str) -> str:
+    """The link under SITE_URL. allauth takes the host that a request names: a proxy may name an inner one."""
+    return urljoin(settings.SITE_URL, urlsplit(url)._replace(scheme="", netloc="").geturl())
