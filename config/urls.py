@@ -5,6 +5,7 @@ from django.urls import include, path, re_path
 from delivery import admin_deeds
 from delivery.review_views import staff_review
 from integrations.inbound.views import inbound
+from tenants import visit_views
 
 # Without the secret anybody could post to them.
 EMAIL_WEBHOOKS = (
@@ -27,6 +28,8 @@ urlpatterns = [
     re_path(r"^segment/inbound/?$", inbound, name="inbound"),
     *([path("mailbox/", include("examples.campaigns.mailbox_urls"))] if settings.DEMO else []),
     path("admin/review/", staff_review, name="staff_review"),
+    path("admin/tenants/<int:tenant_id>/visit/", visit_views.visit, name="staff_visit"),
+    path("admin/visit/leave/", visit_views.leave, name="staff_leave"),
     path("admin/sources/<int:source_id>/replay/", admin_deeds.replay_events, name="staff_replay"),
     path("admin/sources/<int:source_id>/<str:deed>/", admin_deeds.act, name="staff_act"),
     path("admin/", admin.site.urls),

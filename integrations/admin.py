@@ -4,10 +4,12 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
+from django.urls import reverse
 
 from integrations.enums import SourceState
 from integrations.models import Source
 from integrations.staff_admin import NOTHING, StaffAdmin, WithinFilter, at, badge, link, related, tenants_named
+from tenants.visit_views import link_to_visit
 
 SOURCE_COLOURS: Final[dict[str, str]] = {
     SourceState.CONNECTED: "success",
@@ -31,8 +33,9 @@ class SourceAdmin(StaffAdmin):
         ("region", "state"),
         ("write_key_hint", "version"),
         ("created", "changed"),
+        "pages",
     )
-    readonly_fields = ("tenant_link", "write_key_hint", "created", "changed")
+    readonly_fields = ("tenant_link", "write_key_hint", "created", "changed", "pages")
 
     def search_condition(self, term: str) -> Q:
         return Q(name__icontains=term) | Q(write_key__fingerprint=term.lower()) | Q(tenant__in=tenants_named(term))
@@ -57,6 +60,10 @@ class SourceAdmin(StaffAdmin):
     @admin.display(description="changed (UTC)")
     def changed(self, source: Source) -> str:
         return at(source.changed_at)
+
+    @admin.display(description="its pages")
+    def pages(self, source: Source) -> str:
+        return link_to_visit(source.tenant_id, reverse("integrations:source", args=[source.tenant.slug, source.pk]))
 
     def cards_after(self, request: HttpRequest, obj: Any) -> Iterable[dict[str, Any]]:
         """Where its events, batches and attempts are; delivery adds them, which this app knows nothing of."""

@@ -1,27 +1,35 @@
 """Who may see what: the one door to everything under /t/<slug>/."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, Final, ParamSpec, cast
+from urllib.parse import urlencode
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import redirect, render
 from django.template.response import SimpleTemplateResponse
+from django.urls import reverse
 
+from tenants import visits
 from tenants.enums import Role
 from tenants.models import Membership, Tenant, User
 from tenants.scoping import scope
 
 P = ParamSpec("P")
 
+LOOKING: Final = ("GET", "HEAD")
+
 
 class TenantRequest(HttpRequest):
-    """What a view behind `tenant_view` is called with."""
+    """What a view behind `tenant_view` is called with. `membership` is a viewer's, and not stored, in a `visit`."""
 
     user: User
     tenant: Tenant
     membership: Membership
+    visit: visits.Visit | None
 
 
 TenantView = Callable[Concatenate[TenantRequest, P], HttpResponseBase]
@@ -33,6 +41,8 @@ def tenant_view(role: Role = Role.VIEWER) -> Callable[[TenantView[P]], Callable[
     The URL's `tenant_slug` is taken off the arguments; `request.tenant` and `request.membership` are set, and the
     tenant's scope is active until the response is rendered. A streaming response is not covered: its generator has
     to enter the scope itself, or its queries fail.
+
+    Staff on a visit (tenants/visits.py) see what a viewer sees, and whatever they send is refused.
     """
 
     def decorate(view: TenantView[P]) -> Callable[..., HttpResponseBase]:
@@ -41,11 +51,16 @@ def tenant_view(role: Role = Role.VIEWER) -> Callable[[TenantView[P]], Callable[
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             admitted = cast("TenantRequest", request)
-            admitted.membership = _membership(admitted.user, tenant_slug)
-            admitted.tenant = admitted.membership.tenant
-            if not Role(admitted.membership.role).includes(role):
+            admitted.visit = visits.visit_to(request, tenant_slug)
+            if admitted.visit and admitted.visit.is_over:
+                return _ask_again(admitted, admitted.visit)
+            _admit(admitted, tenant_slug)
+            may_see = Role(admitted.membership.role).includes(role)
+            if admitted.visit and not (may_see and request.method in LOOKING):
+                return render(request, "tenants/visit_refused.html", status=403)
+            if not may_see:
                 raise PermissionDenied(f"This needs the role {role.label.lower()} in {admitted.tenant}.")
-            with scope(admitted.tenant.pk):
+            with scope(admitted.tenant.pk), visits.unchanging() if admitted.visit else nullcontext():
                 response = view(admitted, *args, **kwargs)
                 # A TemplateResponse would be rendered by the handler, after the scope has ended.
                 if isinstance(response, SimpleTemplateResponse):
@@ -55,6 +70,22 @@ def tenant_view(role: Role = Role.VIEWER) -> Callable[[TenantView[P]], Callable[
         return wrapper
 
     return decorate
+
+
+def _admit(request: TenantRequest, tenant_slug: str) -> None:
+    # The visit counts, also for staff who are members: its banner says that nothing can be changed.
+    if request.visit:
+        request.membership = visits.visitor(request.visit, request.user)
+    else:
+        request.membership = _membership(request.user, tenant_slug)
+    request.tenant = request.membership.tenant
+
+
+def _ask_again(request: TenantRequest, visit: visits.Visit) -> HttpResponseBase:
+    """For the reason, and then on to the page that was asked for."""
+    visits.leave(request)
+    to = urlencode({"to": request.get_full_path()})
+    return redirect(f"{reverse('staff_visit', args=[visit.tenant_id])}?{to}")
 
 
 def _membership(user: User, tenant_slug: str) -> Membership:

@@ -13,12 +13,14 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
+from django.urls import reverse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from tenants import staff_door
 from tenants.models import AuditEntry, Erasure, Invitation, Membership, Tenant, User
 from tenants.scoping import every_tenant
+from tenants.visit_views import link_to_visit
 
 # Staff log in through the product's own page, so that its rate limits and second factor hold for them too.
 admin.site.login = staff_door.knock  # type: ignore[method-assign]
@@ -116,7 +118,12 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     list_display = ("name", "slug", "created_at")
     search_fields = ("name", "slug", "memberships__user__email")
     ordering = ("name", "slug")
-    readonly_fields = ("created_at",)
+    fields = ("name", "slug", "created_at", "pages")
+    readonly_fields = ("created_at", "pages")
+
+    @admin.display(description="its pages")
+    def pages(self, tenant: Tenant) -> str:
+        return link_to_visit(tenant.pk, reverse("tenants:overview", args=[tenant.slug])) if tenant.pk else ""
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> tuple[str, ...]:
         """A tenant's slug is in every link that was ever sent: it is chosen once."""

@@ -7,7 +7,7 @@ from tenants.queries import tenants_of
 
 
 def tenancy(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: the page's `tenant` and `membership` (None outside of one) and `my_tenants`.
+    """Context processor: the page's `tenant`, `membership` and staff's `visit` (None outside of one) and `my_tenants`.
 
     `my_tenants` costs one query where a template uses it, and none for an anonymous visitor.
     """
@@ -19,5 +19,6 @@ def tenancy(request: HttpRequest) -> dict[str, Any]:
     return {
         "tenant": getattr(request, "tenant", None),
         "membership": getattr(request, "membership", None),
+        "visit": getattr(request, "visit", None),
         "my_tenants": SimpleLazyObject(my_tenants),
     }

@@ -189,6 +189,8 @@ ROWS: Final[Mapping[str, Row]] = {
     "usersessions_list": Row(SIGNED_IN),
     "staff_review": Row(STAFF),
     "staff_act": Row(STAFF),
+    "staff_visit": Row(STAFF),
+    "staff_leave": Row(STAFF, 405),
     "staff_replay": Row(STAFF),
     "admin:index": Row(STAFF),
     "admin:app_list": Row(STAFF),

@@ -3,8 +3,10 @@
 import pytest
 from django.db import connection
 from django.http import HttpResponseBase
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from tests.conftest import logged_in
 from tests.pages.addresses import Address, all_addresses
 from tests.pages.rows import LOG_IN, ROWS, STAFF_DOOR, Answer, row_of
 from tests.pages.world import ROLES, World
@@ -36,6 +38,24 @@ def test_form_of_whom_a_tenants_page_refuses_does_nothing(world: World, address:
             response = client.post(path, {"confirm": "on"})
         assert answer_of(response) in ({expected[role], 405} if role != "anonymous" else {LOG_IN})
         assert [query["sql"] for query in queries if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))] == []
+
+
+@pytest.fixture(scope="module")
+def visitor(world: World) -> Client:
+    """Staff who look at the company's pages."""
+    client = logged_in(world.people["staff"])
+    client.post(f"/admin/tenants/{world.values['tenant_id']}/visit/", {"reason": "Asked by phone"})
+    return client
+
+
+@pytest.mark.parametrize("address", [a for a in ADDRESSES if a.is_of_a_tenant], ids=lambda address: address.name)
+def test_visiting_staff_see_what_a_viewer_sees_and_send_nothing(world: World, visitor: Client, address: Address):
+    row = row_of(address)
+    path = row.path(address, world)
+    with CaptureQueriesContext(connection) as queries:
+        seen = [visitor.get(path), visitor.post(path, {"confirm": "on"})]
+    assert [answer_of(response) for response in seen] == [row.expected()["viewer"], 403]
+    assert [query["sql"] for query in queries if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))] == []
 
 
 def test_every_row_has_an_address():

@@ -94,7 +94,14 @@ def _build() -> World:
     people["staff"] = User.objects.create_superuser("staff@headwater.test", PASSWORD)
     make_source(other, OTHER_WRITE_KEY)
     viewer = str(people["viewer"].pk)
-    values = {"tenant_slug": acme.slug, "user_id": viewer, "id": viewer, "method": "track", "app_label": "tenants"}
+    values = {
+        "tenant_slug": acme.slug,
+        "tenant_id": str(acme.pk),
+        "user_id": viewer,
+        "id": viewer,
+        "method": "track",
+        "app_label": "tenants",
+    }
     world = World(people, LINKS_OF_NOBODY | values)
     source = make_source(acme, WRITE_KEY, name="Production")
     with scope(acme.pk):
