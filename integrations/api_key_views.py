@@ -4,6 +4,8 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods
@@ -14,6 +16,7 @@ from integrations.enums import KeyPurpose
 from integrations.models import ApiKey
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
+from tenants.once import ShownOnce, sent_once
 
 get_or_post = require_http_methods(["GET", "POST"])
 
@@ -30,6 +33,7 @@ def api_keys(request: TenantRequest) -> HttpResponseBase:
 @tenant_view(Role.ADMIN)
 @never_cache
 @get_or_post
+@sent_once
 def make_api_key(request: TenantRequest) -> HttpResponseBase:
     """The answer to the POST shows the key: a redirect would have to keep it somewhere until it is shown."""
     form = ApiKeyForm(request.POST if request.method == "POST" else None, initial=request.GET.dict())
@@ -38,7 +42,15 @@ def make_api_key(request: TenantRequest) -> HttpResponseBase:
     purpose: KeyPurpose = form.cleaned_data["purpose"]
     key, key_text = issue_api_key(request.tenant, purpose, name=form.cleaned_data["name"], by=request.user)
     context = {"key": key, "key_text": key_text.reveal(), "address": settings.SITE_URL}
-    return render(request, "integrations/api_key_made.html", context)
+    page = render_to_string("integrations/api_key_made.html", context, request)
+    return ShownOnce(page, others_to=reverse("integrations:made_before", args=[request.tenant.slug, key.pk]))
+
+
+@tenant_view(Role.ADMIN)
+@require_GET
+def made_before(request: TenantRequest, key_id: int) -> HttpResponseBase:
+    """Whoever sent the form twice may not have seen the key: then all that helps is another one."""
+    return render(request, "integrations/api_key_made_before.html", {"key": get_object_or_404(ApiKey, pk=key_id)})
 
 
 @tenant_view(Role.ADMIN)

@@ -20,6 +20,9 @@ from integrations.views import form_page, get_or_post, posted
 from tenants import audit
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
+from tenants.once import sent_once
+
+_IN_SHADOW = "in shadow: events are captured and shown, and nothing is sent until you switch it on."
 
 View = Callable[..., HttpResponseBase]
 
@@ -35,21 +38,17 @@ def takes_a_write_key(view: View) -> View:
 @takes_a_write_key
 @tenant_view(Role.ADMIN)
 @get_or_post
+@sent_once
 def connect(request: TenantRequest) -> HttpResponseBase:
     form = ConnectForm(posted(request))
-    if not form.is_valid():
-        return render(request, "integrations/connect.html", {"form": form})
-    try:
-        made = form.twin() or _connect(request, form)
-    except SourceNameError as error:
-        # Sent twice at once: the other one was faster.
-        twin = form.twin()
-        if twin is None:
+    if form.is_valid():
+        try:
+            made = _connect(request, form)
+        except SourceNameError as error:
             form.add_error("name", str(error))
-            return render(request, "integrations/connect.html", {"form": form})
-        made = twin
-    messages.success(request, f"“{made}” is connected. From now on events are sent to it.")
-    return redirect("integrations:check", request.tenant.slug, made.pk)
+        else:
+            return _connected(request, made)
+    return render(request, "integrations/connect.html", {"form": form})
 
 
 @takes_a_write_key
@@ -61,12 +60,14 @@ def reconnect(request: TenantRequest, source_id: int) -> HttpResponseBase:
     if not form.is_valid():
         return form_page(request, "reconnect", form, changed, CREDENTIALS)
     write_key, region = form.cleaned_data["write_key"], form.cleaned_data["region"]
+    in_shadow = bool(changed.shadow_since) or form.cleaned_data["in_shadow"]
+    state = SourceState.SHADOW if in_shadow else SourceState.CONNECTED
     deed = Deed(
-        act=partial(services.reconnect_source, changed, write_key, region),
-        note="reconnected",
-        done="is connected again, and what was waiting is sent now.",
+        act=partial(services.reconnect_source, changed, write_key, region, in_shadow=in_shadow),
+        note="reconnected in shadow" if in_shadow else "reconnected",
+        done=f"is connected again, {_IN_SHADOW if in_shadow else 'and what was waiting is sent now.'}",
         edited=CREDENTIALS,
-        is_done=lambda: changed.region == region and has_key(changed, write_key),
+        is_done=lambda: (changed.region, changed.state) == (region, state) and has_key(changed, write_key),
     )
     return _carried_out(request, "reconnect", form, changed, deed)
 
@@ -112,8 +113,18 @@ def change_region(request: TenantRequest, source_id: int) -> HttpResponseBase:
 @transaction.atomic
 def _connect(request: TenantRequest, form: ConnectForm) -> Source:
     connected = services.connect_source(request.tenant, **form.connection, events_off=form.events_off)
-    audit.note(request.tenant.pk, request.user, "connected", connected.name, region=connected.region)
+    deed = "connected in shadow" if connected.state == SourceState.SHADOW else "connected"
+    audit.note(request.tenant.pk, request.user, deed, connected.name, region=connected.region)
     return connected
+
+
+def _connected(request: TenantRequest, made: Source) -> HttpResponseBase:
+    """A source in shadow is sent nothing, no test event either: its own page tells how to go on."""
+    if made.state == SourceState.SHADOW:
+        messages.success(request, f"“{made}” is connected {_IN_SHADOW}")
+        return redirect("integrations:source", request.tenant.slug, made.pk)
+    messages.success(request, f"“{made}” is connected. From now on events are sent to it.")
+    return redirect("integrations:check", request.tenant.slug, made.pk)
 
 
 def _carried_out(

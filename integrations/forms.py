@@ -8,7 +8,7 @@ from integrations.enums import Region
 from integrations.errors import WriteKeyError
 from integrations.models import Source
 from integrations.offered import OfferedEvent, offered_events, switched_off
-from integrations.queries import same_connection, sources_with_key
+from integrations.queries import sources_with_key
 from integrations.secrets import Secret
 from integrations.write_keys import check_write_key, clean_write_key
 
@@ -106,10 +106,18 @@ class WriteKeyForm(forms.Form):
         return warnings
 
 
-class ConnectForm(WriteKeyForm, RegionForm, NameForm):
+class ShadowForm(forms.Form):
+    in_shadow = forms.BooleanField(
+        required=False,
+        label="Start in shadow: capture and show, send nothing yet",
+        help_text="You see each event as Segment would get it. What of it is sent, you choose when you switch it on.",
+    )
+
+
+class ConnectForm(WriteKeyForm, RegionForm, NameForm, ShadowForm):
     """A new source. All events are on; an event that the page did not offer stays on, too."""
 
-    field_order = ("name", "write_key", "region")
+    field_order = ("name", "write_key", "region", "in_shadow")
 
     @property
     def events(self) -> list[OfferedEvent]:
@@ -125,19 +133,16 @@ class ConnectForm(WriteKeyForm, RegionForm, NameForm):
         """Of a valid form: what `connect_source` takes besides the events."""
         return {name: self.cleaned_data[name] for name in self.field_order}
 
-    def twin(self) -> Source | None:
-        """The source that a valid form has made already: it was sent twice."""
-        return same_connection(**self.connection)
 
-    def _warnings(self, write_key: Secret) -> list[str]:
-        name, region = self.cleaned_data.get("name"), self.cleaned_data.get("region")
-        if name and region and same_connection(name=name, region=region, write_key=write_key):
-            return []
-        return super()._warnings(write_key)
+class ReconnectForm(WriteKeyForm, RegionForm, ShadowForm):
+    """A source that was disconnected in shadow comes back so: nothing that it captured is sent without asking."""
 
+    field_order = ("write_key", "region", "in_shadow")
 
-class ReconnectForm(WriteKeyForm, RegionForm):
-    field_order = ("write_key", "region")
+    def __init__(self, *args: Any, source: Source, **kwargs: Any) -> None:
+        super().__init__(*args, source=source, **kwargs)
+        if source.shadow_since:
+            del self.fields["in_shadow"]
 
 
 class CodeForm(forms.Form):

@@ -17,6 +17,7 @@ from integrations.secrets import Secret
 from tenants.access import TenantRequest, tenant_view
 from tenants.audit import note
 from tenants.enums import Role
+from tenants.once import sent_once
 
 get_or_post = require_http_methods(["GET", "POST"])
 
@@ -39,9 +40,13 @@ def from_segment(request: TenantRequest) -> HttpResponseBase:
 @sensitive_variables()
 @tenant_view(Role.ADMIN)
 @get_or_post
+@sent_once
 def shared_secret(request: TenantRequest, key_id: int) -> HttpResponseBase:
     """Set the secret that Segment signs with, or ask for no signature any more."""
-    key = get_object_or_404(ApiKey.objects.filter(purpose=KeyPurpose.INBOUND, revoked_at=None), pk=key_id)
+    key = get_object_or_404(ApiKey.objects.filter(purpose=KeyPurpose.INBOUND), pk=key_id)
+    if key.revoked_at:
+        messages.error(request, f"“{key.name}” is revoked: Segment is not let in with it. Nothing was changed.")
+        return redirect("integrations:from_segment", request.tenant.slug)
     is_set = SharedSecret.objects.filter(api_key=key).exists()
     form = SharedSecretForm(request.POST if request.method == "POST" else None, is_set=is_set)
     if form.is_valid():

@@ -94,8 +94,3 @@ def sources_with_key(write_key: Secret, region: str, *, apart_from: Source | Non
 def has_key(source: Source, write_key: Secret) -> bool:
     """Whether the source in the active scope sends with this key. One query, and nothing is decrypted."""
     return Source.objects.filter(pk=source.pk, write_key__fingerprint=fingerprint(write_key)).exists()
-
-
-def same_connection(*, name: str, region: str, write_key: Secret) -> Source | None:
-    """The source in the active scope that has this name and sends with this key to this region."""
-    return next((source for source in sources_with_key(write_key, region) if source.name == name), None)

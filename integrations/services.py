@@ -43,15 +43,21 @@ def connect_source(
     return source
 
 
-def reconnect_source(source: Source, write_key: Secret, region: Region) -> None:
+def reconnect_source(source: Source, write_key: Secret, region: Region, *, in_shadow: bool = False) -> None:
     """Connect a disconnected source again; what it captured before is sent with the new key, to the new region.
 
-    One that was in shadow is so again: nothing that it captured is sent without asking.
+    One that was in shadow is so again: nothing that it captured is sent without asking. `in_shadow` puts it there anew,
+    and keeps what waits from before until it goes live.
     """
     with locked_source(source):
         _require(source, SourceState.DISCONNECTED, instead="it is connected already")
         source.region = Region(region)
-        source.state = SourceState.SHADOW if source.shadow_since else SourceState.CONNECTED
+        if source.shadow_since:
+            source.state = SourceState.SHADOW
+        elif in_shadow:
+            _put_in_shadow(source)
+        else:
+            source.state = SourceState.CONNECTED
         _store_write_key(source, write_key)
         _save_with_new_credentials(source, SourceChange.CONNECTED)
 

@@ -15,6 +15,7 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("keys/", api_key_views.api_keys, name="api_keys"),
     path("keys/new/", api_key_views.make_api_key, name="make_api_key"),
+    path("keys/<int:key_id>/made/", api_key_views.made_before, name="made_before"),
     path("keys/<int:key_id>/revoke/", api_key_views.revoke, name="revoke_api_key"),
     path("segment/", views.segment, name="segment"),
     path("segment/help/", help_views.help_page, name="help"),

@@ -1,5 +1,7 @@
 """Inviting people, and the page on which somebody who was invited accepts."""
 
+from http import HTTPStatus
+
 from allauth.account.adapter import get_adapter
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -22,6 +24,7 @@ from tenants.invitations import (
     send_again,
 )
 from tenants.models import Invitation, User
+from tenants.once import sent_once
 from tenants.queries import page_of
 
 SESSION_KEY = "invitation_token"
@@ -32,25 +35,33 @@ NOT_SENT = "The invitation stands, but the mail server did not take the mail. Se
 @tenant_view(Role.ADMIN)
 @require_http_methods(["GET", "POST"])
 def invitations(request: TenantRequest) -> HttpResponseBase:
+    try:
+        response = _invitations(request)
+    except OSError:
+        # The mail leaves after the commit: the invitation stands.
+        messages.warning(request, NOT_SENT)
+        return redirect("tenants:invitations", request.tenant.slug)
+    if response.status_code == HTTPStatus.FOUND:
+        messages.success(request, f"{request.POST['email']} is invited: the mail is on its way.")
+    return response
+
+
+@sent_once
+def _invitations(request: TenantRequest) -> HttpResponseBase:
     form = InvitationForm(request.POST or None, giver=request.membership)
-    if form.is_valid() and _invite(request, form):
+    if form.is_valid() and _is_invited(request, form):
         return redirect("tenants:invitations", request.tenant.slug)
     rows = open_invitations().select_related("invited_by").order_by("-sent_at", "-pk")
     return render(request, "tenants/invitations.html", {"form": form, "page": page_of(rows, request)})
 
 
-def _invite(request: TenantRequest, form: InvitationForm) -> bool:
+def _is_invited(request: TenantRequest, form: InvitationForm) -> bool:
     """Whether there is an invitation now; if there is none, the form says why."""
-    email = form.cleaned_data["email"]
     try:
-        invite(request.tenant, email, form.cleaned_data["role"], by=request.user)
+        invite(request.tenant, form.cleaned_data["email"], form.cleaned_data["role"], by=request.user)
     except InvitationError as error:
         form.add_error("email", str(error))
         return False
-    except OSError:
-        messages.warning(request, NOT_SENT)
-    else:
-        messages.success(request, f"{email} is invited: the mail is on its way.")
     return True
 
 

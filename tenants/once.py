@@ -45,7 +45,7 @@ def sent_once(view: View[Request, P]) -> View[Request, P]:
     """
 
     @wraps(view)
-    def wrapper(request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def wrapper(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if request.method != "POST" or not request.POST.get(FIELD):
             return view(request, *args, **kwargs)
         with transaction.atomic():

@@ -9,6 +9,7 @@ from tenants.enums import Role
 from tenants.errors import TenantError
 from tenants.forms import TenantNameForm
 from tenants.models import User
+from tenants.once import sent_once
 from tenants.queries import members_of, tenants_of
 from tenants.services import create_tenant, rename_tenant
 
@@ -32,6 +33,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
+@sent_once
 def create(request: HttpRequest) -> HttpResponse:
     user = request.user
     assert isinstance(user, User)  # noqa: S101  # as above

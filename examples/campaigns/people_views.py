@@ -9,6 +9,7 @@ from examples.campaigns.pages import rows_of, tenant_page
 from examples.campaigns.queries import ask_segment_ids, subscribed_people
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
+from tenants.once import sent_once
 
 
 @tenant_view()
@@ -19,6 +20,7 @@ def people(request: TenantRequest) -> HttpResponse:
 
 
 @tenant_view(Role.ADMIN)
+@sent_once
 def add_person(request: TenantRequest) -> HttpResponseBase:
     person = Person(tenant=request.tenant)
     form = PersonForm(request.POST or None, instance=person)

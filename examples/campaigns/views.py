@@ -15,6 +15,7 @@ from examples.campaigns.queries import ask_segment_ids, campaigns_with_counts, m
 from examples.campaigns.sending import fix_recipients, send_rest
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
+from tenants.once import sent_once
 
 
 @tenant_view()
@@ -34,6 +35,7 @@ def campaign(request: TenantRequest, campaign_id: int) -> HttpResponse:
 
 
 @tenant_view(Role.ADMIN)
+@sent_once
 def create_campaign(request: TenantRequest) -> HttpResponseBase:
     draft = Campaign(tenant=request.tenant)
     form = CampaignForm(request.POST or None, instance=draft)

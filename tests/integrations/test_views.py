@@ -6,8 +6,9 @@ from django.views.debug import ExceptionReporter
 
 from integrations.enums import SourceState
 from integrations.models import Source, WriteKey
-from integrations.services import disconnect_source, pause_source
+from integrations.services import disconnect_source, enter_shadow, pause_source
 from integrations.signals import source_changed
+from tenants.models import AuditEntry
 from tenants.scoping import every_tenant, scope
 from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY, make_source
 
@@ -117,6 +118,40 @@ def test_connect_saves_and_shows_the_source(admin_client, tenant):
     assert (source.name, source.region, source.state) == ("Production", "eu", "connected")
     assert source.write_key.unseal().reveal() == OTHER_WRITE_KEY
     assert said(response) == ["“Production” is connected. From now on events are sent to it."]
+
+
+def test_connect_in_shadow_sends_nothing_and_says_how_to_go_on(admin_client, tenant):
+    response = admin_client.post(url("connect"), CONNECTION | {"in_shadow": "on"}, follow=True)
+
+    made = Source.objects.get()
+    assert response.redirect_chain == [(url("source", made), 302)]
+    assert (made.state, made.shadow_since is None) == ("shadow", False)
+    assert "nothing is sent until you switch it on" in said(response)[0]
+    assert reverse("delivery:go_live", args=["acme", made.pk]) in text(response)
+    assert AuditEntry.objects.get().deed == "connected in shadow"
+
+
+@pytest.mark.parametrize(("chosen", "state"), [({}, "connected"), ({"in_shadow": "on"}, "shadow")])
+def test_reconnect_asks_whether_to_start_in_shadow(admin_client, source, chosen, state):
+    disconnect_source(source)
+    assert 'name="in_shadow"' in text(admin_client.get(url("reconnect", source)))
+
+    response = admin_client.post(url("reconnect", source), CONNECTION | chosen, follow=True)
+
+    assert Source.objects.get().state == state
+    assert ("in shadow" in said(response)[0]) is (state == "shadow")
+
+
+def test_reconnect_of_a_source_that_was_in_shadow_does_not_ask(admin_client, source):
+    enter_shadow(source)
+    disconnect_source(source)
+    page = text(admin_client.get(url("reconnect", source)))
+    assert "was in shadow, and is so again" in page
+    assert 'name="in_shadow"' not in page
+
+    admin_client.post(url("reconnect", source), CONNECTION)
+
+    assert Source.objects.get().state == SourceState.SHADOW
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "integrations:index": Row(VIEWER),
     "integrations:api_keys": Row(VIEWER),
     "integrations:make_api_key": Row(ADMIN),
+    "integrations:made_before": Row(ADMIN),
     "integrations:revoke_api_key": Row(ADMIN),
     "integrations:segment": Row(VIEWER),
     "integrations:help": Row(VIEWER),
