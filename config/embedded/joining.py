@@ -38,6 +38,12 @@ def join(var: Path, names: Iterable[str]) -> None:
         os.environ[SETTINGS[joining.name]] = joining.url()
 
 
+def is_embedded(var: Path, name: str) -> bool:
+    """Whether the environment names the embedded server of this var/ folder."""
+    path = published(var, name)
+    return path.exists() and json.loads(path.read_text())["url"] == os.environ.get(SETTINGS[name])
+
+
 class _Joining:
     """One server on its way from the first lock to its URL."""
 

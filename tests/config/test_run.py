@@ -3,8 +3,10 @@ import subprocess
 import sys
 
 import httpx
+import psycopg
 import pytest
 
+from config.embedded.places import places_of
 from tests.config.conftest import ROOT, answers, environment_of, run
 from tests.waiting import eventually
 
@@ -72,3 +74,29 @@ def test_taken_port_is_told(var):
         done = run("manage.py", "run", env=environment_of(var) | {"PORT": str(port), "DEMO": "1"})
     assert done.returncode == 1
     assert done.stderr == f"CommandError: Port {port} is taken on this machine: choose a free one with PORT=….\n"
+
+
+AGED = {
+    "a column has another name": (
+        "ALTER TABLE integrations_source RENAME COLUMN region TO place",
+        "ALTER TABLE integrations_source RENAME COLUMN place TO region",
+    ),
+    "a migration finds its tables": (
+        "UPDATE django_migrations SET name = 'first' WHERE (app, name) = ('delivery', '0001_initial')",
+        "UPDATE django_migrations SET name = '0001_initial' WHERE (app, name) = ('delivery', 'first')",
+    ),
+}
+
+
+@pytest.mark.parametrize(("age", "renew"), AGED.values(), ids=AGED.keys())
+def test_database_of_an_older_version_is_told(user, var, age, renew):
+    with psycopg.connect(user("postgres").urls[0], autocommit=True) as connection:
+        run("manage.py", "dumpdata", "tenants.user", env=environment_of(var))
+        connection.execute(age)
+        done = run("manage.py", "run", env=environment_of(var))
+        connection.execute(renew)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "CommandError: The database was made by an older version of Headwater. "
+        f"Remove the folder {places_of(var).data}, and its data with it, and run again.\n"
+    )

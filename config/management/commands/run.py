@@ -8,9 +8,13 @@ import httpx
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import ProgrammingError
+from django.db.migrations.exceptions import InconsistentMigrationHistory
 
-from config import programs
+from config import programs, schema
 from config.embedded import processes
+from config.embedded.joining import is_embedded
+from config.embedded.places import places_of
 from config.running import SECONDS_TO_STOP, announce, claim, running
 from config.supervisor import Program, Supervisor
 from examples.campaigns.demo import DemoLogin, create_demo
@@ -41,7 +45,7 @@ class Command(BaseCommand):
             return
         listener = self._listen()
         port: int = listener.getsockname()[1]
-        call_command("migrate", verbosity=0, interactive=False)
+        _migrate()
         logins = _demo_logins()
         sandbox = programs.sandbox_port(port) if _wants_sandbox() else None
         wanted = self._programs(listener, sandbox)
@@ -90,6 +94,22 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _migrate() -> None:
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+        fits = schema.fits()
+    except (InconsistentMigrationHistory, ProgrammingError):
+        fits = False
+    if not fits:
+        raise CommandError(f"The database was made by an older version of Headwater. {_beginning_anew()}")
+
+
+def _beginning_anew() -> str:
+    if not is_embedded(settings.VAR_DIR, "postgres"):
+        return "Empty the database that DATABASE_URL names, or name another, and run again."
+    return f"Remove the folder {places_of(settings.VAR_DIR).data}, and its data with it, and run again."
 
 
 def _answers(url: str) -> bool:
