@@ -21,12 +21,13 @@ from delivery.lanes import lock_source
 from delivery.shadow_models import GoingLive
 from integrations.enums import SourceState
 from integrations.errors import SourceStateError
+from integrations.locking import locked_source
 from integrations.models import Source
 from integrations.services import go_live
 from integrations.spec.limits import MAX_BATCH_EVENTS
 from tenants.audit import note
 from tenants.models import User
-from tenants.scoping import every_tenant, scope
+from tenants.scoping import every_tenant
 
 SECONDS: Final = 5.0
 """So long whoever switches on may wait; what is left then is done by the beat's task."""
@@ -89,8 +90,7 @@ def switch_on(source: Source, since: datetime, *, by: User, seconds: float = SEC
 
     Raises SourceStateError when the source is not in shadow, or on its way out already.
     """
-    with transaction.atomic(), scope(source.tenant_id):
-        source.refresh_from_db(from_queryset=Source.objects.select_for_update(no_key=True))
+    with locked_source(source):
         if source.state != SourceState.SHADOW:
             raise SourceStateError(f"“{source.name}” is not in shadow. Nothing was changed.")
         plan = catch_up(source, since)

@@ -1,11 +1,11 @@
 """Into the shadow, and out of it: each with what it does, said first."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -13,12 +13,12 @@ from django.views.decorators.http import require_http_methods
 
 from delivery.shadow import catch_up, switch_on
 from delivery.shadow_models import GoingLive
+from integrations.deeds import Deed, carry_out
 from integrations.enums import SourceState
 from integrations.errors import SourceStateError
 from integrations.models import Source
 from integrations.services import enter_shadow
 from tenants.access import TenantRequest, tenant_view
-from tenants.audit import note
 from tenants.enums import Role
 
 get_or_post = require_http_methods(["GET", "POST"])
@@ -66,14 +66,13 @@ def enter(request: TenantRequest, source_id: int) -> HttpResponseBase:
     source = get_object_or_404(Source, pk=source_id)
     if request.method != "POST":
         return render(request, "delivery/enter_shadow.html", {"source": source})
-    try:
-        with transaction.atomic():
-            enter_shadow(source)
-            note(request.tenant.pk, request.user, "put in shadow", source.name)
-    except SourceStateError as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, f"“{source.name}” is in shadow. Events are captured and shown, and nothing is sent.")
+    deed = Deed(
+        act=partial(enter_shadow, source),
+        note="put in shadow",
+        done="is in shadow. Events are captured and shown, and nothing is sent.",
+        is_done=lambda: source.state == SourceState.SHADOW,
+    )
+    carry_out(request, source, deed)
     return _to_source(request, source)
 
 
@@ -83,8 +82,7 @@ def live(request: TenantRequest, source_id: int) -> HttpResponseBase:
     """Ask what to catch up with; show what that means; by POST, do it."""
     source = get_object_or_404(Source, pk=source_id)
     if source.state != SourceState.SHADOW or GoingLive.objects.filter(pk=source.pk).exists():
-        messages.error(request, f"“{source.name}” is switched on, or just about to be. Nothing was changed.")
-        return _to_source(request, source)
+        return _not_in_shadow(request, source)
     given = request.POST if request.method == "POST" else request.GET
     form = CatchUpForm(given if "catch_up" in given else None)
     context = {"source": source, "form": form}
@@ -98,15 +96,24 @@ def live(request: TenantRequest, source_id: int) -> HttpResponseBase:
 def _switch_on(request: TenantRequest, source: Source, since: datetime) -> HttpResponse:
     try:
         done = switch_on(source, since, by=request.user)
-    except SourceStateError as error:
-        messages.error(request, str(error))
-    else:
-        soon = (
-            "is sending now."
-            if done
-            else "is being switched on: what is left out is put aside first, for some minutes."
-        )
+    except SourceStateError:
+        return _not_in_shadow(request, source)
+    if not done:
+        soon = "is being switched on: what is left out is put aside first, for some minutes."
         messages.success(request, f"“{source.name}” {soon}")
+        return _to_source(request, source)
+    messages.success(request, f"“{source.name}” is sending now.")
+    if source.is_confirmed:
+        return _to_source(request, source)
+    # In shadow no test event could be sent, so nobody knows yet whether this key and region are right.
+    return redirect("integrations:check", request.tenant.slug, source.pk)
+
+
+def _not_in_shadow(request: TenantRequest, source: Source) -> HttpResponse:
+    """The form was sent twice, or somebody else was faster with another choice; which one, the history says."""
+    is_going = GoingLive.objects.filter(pk=source.pk).exists()
+    now = "is being switched on already" if is_going else f"is {source.get_state_display().lower()}, and not in shadow"
+    messages.info(request, f"“{source.name}” {now}. Nothing was changed.")
     return _to_source(request, source)
 
 

@@ -21,7 +21,7 @@ LAST_ANSWER = ("delivery/last_answer.html", "integrations/no_delivery_state.html
 
 TOLD = {
     Answer.WRONG: "This is not the code of the newest test event. Compare it with test_code in Segment's Debugger.",
-    Answer.TOO_MANY: "That were too many wrong codes for this test event. Send another one: it has a new code.",
+    Answer.TOO_MANY: "Those were too many wrong codes for this test event. Send another one: it has a new code.",
     Answer.NOTHING_SENT: "No test event has been sent with this write key to this region. Send one first.",
 }
 
@@ -33,7 +33,11 @@ def check(request: TenantRequest, source_id: int) -> HttpResponseBase:
     source = get_object_or_404(Source.objects.select_related("write_key"), pk=source_id)
     form = CodeForm(posted(request))
     if form.is_valid():
-        answer = _confirm(request, source, form.cleaned_data["code"])
+        try:
+            answer = _confirm(request, source, form.cleaned_data["code"])
+        except SourceStateError as error:
+            messages.error(request, str(error))
+            return redirect("integrations:source", request.tenant.slug, source.pk)
         if answer in {Answer.CONFIRMED, Answer.CONFIRMED_BEFORE}:
             told = f"“{source.name}” is confirmed: what is sent to it arrives in your Segment workspace."
             messages.success(request, told)

@@ -15,6 +15,8 @@ from tenants.models import Erasure, Tenant, User
 from tenants.scoping import scope
 
 CHUNK: Final = 5_000
+DELETED: Final = "deleted the source"
+"""In the history, with the source's number: its old pages tell who deleted it (integrations/gone.py)."""
 
 
 def connect() -> None:
@@ -30,7 +32,7 @@ def delete_source(source: Source, typed_name: str, *, by: User) -> Erasure:
     tenant, name, number = source.tenant, source.name, source.pk
     with scope(tenant.pk):
         counts = _delete([number])
-    audit.note(tenant.pk, by, "deleted the source", name)
+    audit.note(tenant.pk, by, DELETED, name, number=number)
     return ask(tenant, ErasureKind.SOURCE, name, by=by, source_ids=[number], counts=counts)
 
 

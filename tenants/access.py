@@ -6,7 +6,6 @@ from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, cast
 from urllib.parse import urlencode
 
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -17,6 +16,7 @@ from tenants import visits
 from tenants.enums import Role
 from tenants.models import Membership, Tenant, User
 from tenants.scoping import scope
+from tenants.signed_out import to_log_in
 
 P = ParamSpec("P")
 
@@ -49,7 +49,7 @@ def tenant_view(role: Role = Role.VIEWER) -> Callable[[TenantView[P]], Callable[
         @wraps(view)
         def wrapper(request: HttpRequest, *args: Any, tenant_slug: str, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
+                return to_log_in(request)
             admitted = cast("TenantRequest", request)
             admitted.visit = visits.visit_to(request, tenant_slug)
             if admitted.visit and admitted.visit.is_over:

@@ -89,7 +89,7 @@ def test_a_choice_that_is_none_changes_nothing(admin_client, shadowed, given, sa
 def test_going_live_sent_twice_says_that_it_is_done(admin_client, shadowed):
     admin_client.post(url(shadowed, "live"), {"catch_up": "all"})
     page = admin_client.post(url(shadowed, "live"), {"catch_up": "nothing"}, follow=True).content.decode()
-    assert "is switched on, or just about to be. Nothing was changed." in page
+    assert "is connected, and not in shadow. Nothing was changed." in page
     assert Pending.objects.count() == 1
 
 
