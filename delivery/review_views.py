@@ -25,6 +25,9 @@ from tenants.models import Tenant
 SPANS: Final = (1, 7, 30)
 """Days that the pages offer to look back."""
 
+SOURCES_SHOWN: Final = 10
+"""Of those that send an anonymousId."""
+
 MOST: Final = 2_000
 """Events that a page looks at, the newest: a third of a second. The command looks at all."""
 
@@ -38,8 +41,11 @@ def tenant_review(request: TenantRequest) -> HttpResponseBase:
     report = review(from_tenant(request.tenant.pk, _since(days), MOST))
     rows = [(point, pretty(point.example)) for point in report.points]
     # A decision of the tenant's, and the reason when point 1 fails.
-    opted_in = Source.objects.exclude(identity=IdentityMode.USER_ID).order_by("name")
-    context = {"report": report, "rows": rows, "days": days, "spans": SPANS, "most": MOST, "opted_in": opted_in}
+    opted_in = list(Source.objects.exclude(identity=IdentityMode.USER_ID).order_by("name")[: SOURCES_SHOWN + 1])
+    context = {
+        "report": report, "rows": rows, "days": days, "spans": SPANS, "most": MOST,
+        "opted_in": opted_in[:SOURCES_SHOWN], "others_opted_in": len(opted_in) > SOURCES_SHOWN,
+    }  # fmt: skip
     return render(request, "delivery/review.html", context)
 
 

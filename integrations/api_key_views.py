@@ -11,12 +11,13 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods
 
 from integrations.api_key_forms import ApiKeyForm
-from integrations.api_keys import issue_api_key, list_api_keys, revoke_api_key
+from integrations.api_keys import api_keys_named, issue_api_key, revoke_api_key
 from integrations.enums import KeyPurpose
 from integrations.models import ApiKey
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
 from tenants.once import ShownOnce, sent_once
+from tenants.queries import page_of, searched
 
 get_or_post = require_http_methods(["GET", "POST"])
 
@@ -25,7 +26,9 @@ get_or_post = require_http_methods(["GET", "POST"])
 @require_GET
 def api_keys(request: TenantRequest) -> HttpResponseBase:
     may_change = Role(request.membership.role).includes(Role.ADMIN)
-    context = {"keys": list_api_keys(request.tenant.pk), "may_change": may_change, "address": settings.SITE_URL}
+    search = searched(request)
+    page = page_of(api_keys_named(search), request)
+    context = {"page": page, "search": search, "may_change": may_change, "address": settings.SITE_URL}
     return render(request, "integrations/api_keys.html", context)
 
 

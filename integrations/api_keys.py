@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -60,10 +60,10 @@ def revoke_api_key(key: ApiKey, *, by: User | None) -> bool:
         return bool(revoked)
 
 
-def list_api_keys(tenant_id: int) -> list[ApiKey]:
-    """All keys of the tenant, those in use first, then the newest first. One query."""
-    with scope(tenant_id):
-        return list(ApiKey.objects.select_related("created_by").order_by("-revoked_at", "-pk"))
+def api_keys_named(search: str = "") -> QuerySet[ApiKey]:
+    """Of the tenant in scope, those in use first, then the newest first; those with `search` in their names."""
+    keys = ApiKey.objects.select_related("created_by").order_by("-revoked_at", "-pk")
+    return keys.filter(name__icontains=search) if search else keys
 
 
 def _note_use(key: ApiKey) -> None:

@@ -18,6 +18,7 @@ from tenants.access import TenantRequest, tenant_view
 from tenants.audit import note
 from tenants.enums import Role
 from tenants.once import sent_once
+from tenants.queries import page_of
 
 get_or_post = require_http_methods(["GET", "POST"])
 
@@ -29,7 +30,7 @@ def from_segment(request: TenantRequest) -> HttpResponseBase:
     keys = ApiKey.objects.filter(purpose=KeyPurpose.INBOUND, revoked_at=None).select_related("shared_secret")
     context = {
         "address": settings.SITE_URL.rstrip("/") + reverse("inbound"),
-        "keys": keys.order_by("-pk"),
+        "page": page_of(keys.order_by("-pk"), request),
         "known": count_known(request.tenant.pk),
         "may_change": Role(request.membership.role).includes(Role.ADMIN),
     }

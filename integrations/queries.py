@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from integrations.enums import CAPTURING_STATES, Region, SourceState
 from integrations.errors import SecretError
 from integrations.models import Source
 from integrations.secrets import Secret, fingerprint, rate_key
-from tenants.scoping import every_tenant, scope
+from tenants.scoping import every_tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,10 @@ def _credentials(source: Source) -> SendingCredentials | SecretError:
     )
 
 
-def list_sources(tenant_id: int) -> list[Source]:
-    """All sources of the tenant by name, each with its write key if it has one. One query."""
-    with scope(tenant_id):
-        return list(Source.objects.select_related("write_key").order_by("name"))
+def sources_named(search: str = "") -> QuerySet[Source]:
+    """Of the tenant in scope, by name, each with its write key if it has one; those with `search` in their names."""
+    sources = Source.objects.select_related("write_key").order_by("name")
+    return sources.filter(name__icontains=search) if search else sources
 
 
 def sources_with_key(write_key: Secret, region: str, *, apart_from: Source | None = None) -> list[Source]:

@@ -15,9 +15,10 @@ from integrations.errors import EditConflictError, SourceNameError
 from integrations.forms import NameForm
 from integrations.locking import stamp
 from integrations.models import Source
-from integrations.queries import list_sources
+from integrations.queries import sources_named
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
+from tenants.queries import page_of, searched
 
 DELIVERY_STATE = ("delivery/source_state.html", "integrations/no_delivery_state.html")
 """The first of these templates that exists: delivery puts its part of a source's page there, unknown to this app."""
@@ -28,19 +29,26 @@ IDENTITIES = ("delivery/identities.html", "integrations/no_delivery_state.html")
 RENAMED = ("name",)
 """What the form of a name shows."""
 
+SOURCES_SHOWN = 10
+"""On the page of integrations; the list has them all."""
+
 get_or_post = require_http_methods(["GET", "POST"])
 
 
 @tenant_view()
 @require_GET
 def index(request: TenantRequest) -> HttpResponseBase:
-    return render(request, "integrations/index.html", {"sources": list_sources(request.tenant.pk)})
+    sources = sources_named()
+    context = {"sources": sources[:SOURCES_SHOWN], "count": sources.count()}
+    return render(request, "integrations/index.html", context)
 
 
 @tenant_view()
 @require_GET
 def segment(request: TenantRequest) -> HttpResponseBase:
-    context = {"sources": list_sources(request.tenant.pk), "may_change": may_change(request)}
+    search = searched(request)
+    page = page_of(sources_named(search), request)
+    context = {"page": page, "sources": page.object_list, "search": search, "may_change": may_change(request)}
     return render(request, "integrations/segment.html", context)
 
 

@@ -1,5 +1,7 @@
 """A tenant's page of alerts, and the public page behind the link at the end of each mail."""
 
+from typing import Final
+
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -19,6 +21,8 @@ from tenants.models import Membership
 from tenants.queries import page_of
 from tenants.scoping import scope
 
+OPEN_SHOWN: Final = 50
+
 get_or_post = require_http_methods(["GET", "POST"])
 
 
@@ -34,10 +38,12 @@ def alerts(request: TenantRequest) -> HttpResponseBase:
         messages.success(request, "Your choice is saved.")
         return redirect("delivery:alerts", request.tenant.slug)
     incidents = Incident.objects.select_related("source").order_by("-pk")
+    still_open = list(incidents.filter(closed_at=None)[: OPEN_SHOWN + 1])
     context = {
         "form": form,
         "limits": AlertLimits.objects.first() or AlertLimits(),
-        "open": incidents.filter(closed_at=None)[:50],
+        "open": still_open[:OPEN_SHOWN],
+        "others_open": len(still_open) > OPEN_SHOWN,
         "page": page_of(incidents.exclude(closed_at=None), request),
     }
     return render(request, "delivery/alerts.html", context)

@@ -63,7 +63,7 @@ def test_review_asks_the_same_whatever_was_captured(
 ):
     capture_many(source.tenant_id, [good()] * events)
     # Session, user, membership, sources, the walk between its two savepoints, who opted in, and the menu of tenants.
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(6):
         owner_client.get(page(source.tenant))
     with django_assert_num_queries(5):
         staff_client.get(STAFF)

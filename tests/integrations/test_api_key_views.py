@@ -46,6 +46,13 @@ def test_page_lists_keys_without_telling_them(viewer_client, issued, owner, tena
     assert page.count("never") == 1
 
 
+def test_key_is_found_by_a_part_of_its_name(viewer_client, issued, tenant):
+    issue_api_key(tenant, KeyPurpose.INBOUND, name="Segment", by=None)
+    page = text(viewer_client.get(url("api_keys"), {"q": "SHOP"}))
+    assert page.count("••••") == 1
+    assert "No key's name has “nothing” in it." in text(viewer_client.get(url("api_keys"), {"q": "nothing"}))
+
+
 def test_page_without_keys_invites_those_who_may(admin_client, viewer_client):
     assert url("make_api_key") in text(admin_client.get(url("api_keys")))
 
@@ -64,8 +71,8 @@ def test_page_costs_the_same_queries_for_any_number(viewer_client, tenant, owner
     for number in range(count):
         issue_api_key(tenant, KeyPurpose.INGEST, name=f"Key {number}", by=owner)
 
-    # Session, user, membership with tenant, keys, and the tenants to switch to.
-    with django_assert_num_queries(5):
+    # Session, user, membership with tenant, keys counted and shown, and the tenants to switch to.
+    with django_assert_num_queries(6):
         page = text(viewer_client.get(url("api_keys")))
 
     assert page.count("••••") == count

@@ -4,12 +4,12 @@ from hashlib import sha256
 import pytest
 from django.utils import timezone
 
-from integrations.api_keys import find_api_key, issue_api_key, list_api_keys, revoke_api_key
+from integrations.api_keys import api_keys_named, find_api_key, issue_api_key, revoke_api_key
 from integrations.enums import KeyPurpose
 from integrations.models import ApiKey
 from integrations.secrets import Secret
 from tenants.models import AuditEntry
-from tenants.scoping import every_tenant
+from tenants.scoping import every_tenant, scope
 
 
 @pytest.fixture
@@ -112,13 +112,15 @@ def test_making_and_revoking_a_key_is_in_the_audit_trail_without_the_key(issued,
     assert secret.reveal() not in str([vars(entry) for entry in entries])
 
 
-def test_list_api_keys_has_those_in_use_first_and_no_other_tenants(issued, tenant, other_tenant, owner):
+def test_api_keys_named_has_those_in_use_first_and_no_other_tenants(issued, tenant, other_tenant, owner):
     issue_api_key(other_tenant, KeyPurpose.INGEST, name="Theirs", by=None)
     second, _ = issue_api_key(tenant, KeyPurpose.INBOUND, name="Segment", by=owner)
     third, _ = issue_api_key(tenant, KeyPurpose.INGEST, name="Third", by=None)
     revoke_api_key(third, by=owner)
 
-    assert list_api_keys(tenant.pk) == [second, issued[0], third]
+    with scope(tenant.pk):
+        assert list(api_keys_named()) == [second, issued[0], third]
+        assert list(api_keys_named("THIRD")) == [third]
 
 
 def test_keys_outlive_the_user_who_made_them_and_go_with_the_tenant(issued, tenant, owner):

@@ -116,6 +116,6 @@ def test_the_people_page_costs_the_same_whatever_there_is(viewer_client, tenant,
     for number in range(count):
         issue_api_key(tenant, KeyPurpose.INBOUND, name=f"Key {number}", by=None)
         make_person(tenant, f"u-{number}")
-    with django_assert_num_queries(6):
-        # session, user, membership with tenant, keys, people, the tenants of the menu
+    with django_assert_num_queries(7):
+        # session, user, membership with tenant, keys counted and shown, people, the tenants of the menu
         viewer_client.get(PEOPLE)

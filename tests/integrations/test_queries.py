@@ -4,10 +4,10 @@ from integrations import services
 from integrations.enums import Region, SourceState
 from integrations.errors import SecretError
 from integrations.models import WriteKey
-from integrations.queries import capturing_sources, list_sources, sending_credentials, sources_with_key
+from integrations.queries import capturing_sources, sending_credentials, sources_named, sources_with_key
 from integrations.secrets import Secret, rate_key
 from tenants.scoping import every_tenant, scope
-from tests.conftest import WRITE_KEY, make_source
+from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY, make_source
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -82,14 +82,20 @@ def test_pasting_the_key_again_repairs_a_lost_encryption_key(source, settings):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_list_sources_costs_one_query_with_the_keys(tenant, other_source, count, django_assert_num_queries):
+def test_sources_named_costs_one_query_with_the_keys(tenant, other_source, count, django_assert_num_queries):
     for number in range(count):
         make_source(tenant, WRITE_KEY, name=f"Source {number}")
 
-    with django_assert_num_queries(1):
-        shown = [(source.name, source.state, source.write_key.last_four) for source in list_sources(tenant.pk)]
+    with django_assert_num_queries(1), scope(tenant.pk):
+        shown = [(source.name, source.state, source.write_key.last_four) for source in sources_named()]
 
     assert shown == [(f"Source {number}", SourceState.CONNECTED, "2345") for number in range(count)]
+
+
+def test_sources_named_finds_a_part_of_a_name(tenant, source, other_source):
+    make_source(tenant, OTHER_WRITE_KEY, name="Web shop")
+    with scope(tenant.pk):
+        assert [found.name for found in sources_named("SHOP")] == ["Web shop"]
 
 
 def test_sources_with_key_finds_the_same_key_in_the_same_region_of_the_tenant(tenant, source, other_tenant):

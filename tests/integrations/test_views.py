@@ -56,6 +56,23 @@ def test_index_shows_whether_segment_is_connected(owner_client, tenant):
     assert "Production" in page
 
 
+@pytest.mark.parametrize("name", ["index", "segment"])
+def test_lists_tell_which_source_is_confirmed(viewer_client, source, name):
+    page = text(viewer_client.get(url(name)))
+    assert ("Unverified" in page, "Confirmed" in page) == (True, False)
+
+    Source.objects.update(confirmed_version=source.version)
+    page = text(viewer_client.get(url(name)))
+    assert ("Unverified" in page, "Confirmed" in page) == (False, True)
+
+
+def test_source_is_found_by_a_part_of_its_name(viewer_client, source):
+    make_source(source.tenant, OTHER_WRITE_KEY, name="Web shop")
+    page = text(viewer_client.get(url("segment"), {"q": "SHOP"}))
+    assert ("Web shop" in page, ">Main<" in page) == (True, False)
+    assert "No source's name has “nothing” in it." in text(viewer_client.get(url("segment"), {"q": "nothing"}))
+
+
 def test_segment_page_without_sources_invites_those_who_may(owner_client, viewer_client):
     assert url("connect") in text(owner_client.get(url("segment")))
 
@@ -69,8 +86,8 @@ def test_segment_page_costs_the_same_queries_for_any_number(viewer_client, tenan
     for number in range(count):
         make_source(tenant, WRITE_KEY, name=f"Source {number}")
 
-    # Session, user, membership with tenant, sources, and the tenants to switch to.
-    with django_assert_num_queries(6):
+    # Session, user, membership with tenant, sources counted and shown, their lanes, and the tenants to switch to.
+    with django_assert_num_queries(7):
         page = text(viewer_client.get(url("segment")))
 
     assert page.count("••••2345") == count
