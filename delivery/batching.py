@@ -81,14 +81,15 @@ look for the partition of each element.
 READ: Final = f"SELECT payload FROM delivery_event WHERE {THESE} ORDER BY id"  # noqa: S608  # see THESE
 
 
-def cut(lease: Lease) -> Parcel | None:
+def cut(lease: Lease, at_most: int = MAX_BATCH_EVENTS) -> Parcel | None:
     """Move the oldest pending events that fit one request into a new batch. None when there are none, or no lease.
 
-    The lane's row stays locked meanwhile, so two workers never cut the same lane at once.
+    The lane's row stays locked meanwhile, so two workers never cut the same lane at once. `at_most` so many events are
+    looked at: see `enough_after`.
     """
     values: dict[str, Any] = {
         "source": lease.source_id, "token": lease.token, "mark_seconds": MARK_SECONDS,
-        "count": MAX_BATCH_EVENTS, "bytes": PAYLOAD_BYTES,
+        "count": at_most, "bytes": PAYLOAD_BYTES,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(CUT, values)
@@ -105,13 +106,17 @@ def cut(lease: Lease) -> Parcel | None:
         pk=batch_id, source_id=lease.source_id, tenant_id=tenant_id, event_ids=event_ids,
         event_count=len(event_ids), bytes=size,
     )  # fmt: skip
-    return Parcel(batch, _payloads(text, first, last), last=_has_room(batch))
+    return Parcel(batch, _payloads(text, first, last), last=len(event_ids) < at_most and _has_room(batch))
+
+
+def enough_after(batch: Batch) -> int:
+    """So many events will most likely fill the lane's next batch. Looking at 2,500 for each takes 2 ms longer."""
+    return MAX_BATCH_EVENTS if _has_room(batch) else min(MAX_BATCH_EVENTS, batch.event_count * 5 // 4 + 1)
 
 
 def _has_room(batch: Batch) -> bool:
     """Whether one more event, however large, would have been put in."""
-    room = PAYLOAD_BYTES - batch.bytes - batch.event_count
-    return batch.event_count < MAX_BATCH_EVENTS and room >= MAX_EVENT_BYTES
+    return PAYLOAD_BYTES - batch.bytes - batch.event_count >= MAX_EVENT_BYTES
 
 
 def new_batch(source_id: int, tenant_id: int, event_ids: Sequence[int], size: int, **inherited: Any) -> Batch:

@@ -15,6 +15,7 @@ from delivery.lanes import Lease
 from delivery.models import Attempt, Batch
 from delivery.retry import CRASHED, EVENTS_GONE, REGION_SWITCHED, History, given_up
 from integrations.enums import Region
+from integrations.spec.limits import MAX_BATCH_EVENTS
 
 OPEN_BATCHES: Final = 8
 """A lane opens no more at once: in an outage its events wait as pending ones, not as batches that all failed."""
@@ -23,13 +24,21 @@ CRASHES: Final = 3
 """So many workers may die in a batch's request, sent alone, before it is set aside."""
 
 
-def next_parcel(lease: Lease, region: Region, in_flight: Collection[int] = (), *, clear: bool = False) -> Parcel | None:
+def next_parcel(
+    lease: Lease,
+    region: Region,
+    in_flight: Collection[int] = (),
+    *,
+    clear: bool = False,
+    at_most: int = MAX_BATCH_EVENTS,
+) -> Parcel | None:
     """None when there is nothing to send now besides the batches that are in flight.
 
-    `clear`: the lane is known to have no other open batches. Those that may not be sent again are set aside on the way.
+    `clear`: the lane is known to have no other open batches. `at_most`: events that a cut looks at. Batches
+    that may not be sent again are set aside on the way.
     """
     if clear:
-        return cut(lease)
+        return cut(lease, at_most)
     while (found := _due(lease.source_id, in_flight)) is not None:
         batch, suspected = found
         reason = _settle(batch, region) or (CRASHED if batch.crashes >= CRASHES else "")
@@ -37,7 +46,7 @@ def next_parcel(lease: Lease, region: Region, in_flight: Collection[int] = (), *
         if payloads:
             return Parcel(batch, payloads, suspected=suspected)
         close(batch, BatchState.SET_ASIDE if reason else BatchState.DISCARDED, reason or EVENTS_GONE)
-    return cut(lease) if _may_open(lease.source_id, in_flight) else None
+    return cut(lease, at_most) if _may_open(lease.source_id, in_flight) else None
 
 
 def is_clear(source_id: int, in_flight: Collection[int]) -> bool:

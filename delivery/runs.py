@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from delivery import lanes, limiter, sending
-from delivery.batching import Parcel
+from delivery.batching import Parcel, enough_after
 from delivery.choosing import OPEN_BATCHES, is_clear, next_parcel
 from delivery.client import batch_url
 from delivery.lanes import Lease
@@ -22,6 +22,7 @@ from delivery.outcomes import Answer
 from delivery.recording import Sent, record
 from delivery.senders import senders
 from integrations.queries import SendingCredentials, sending_credentials
+from integrations.spec.limits import MAX_BATCH_EVENTS
 
 NO_ROOM_SECONDS: Final = 1.0
 """A lane that finds every thread at work is left alone for so long."""
@@ -36,6 +37,7 @@ class Run:
 
     `clear`: the lane's open batches are those in flight. `going`: more may be begun. `failed`: a request of this run
     did. `pause_ends`, on the monotonic clock: its own permits reach so far ahead. `permit`: for its next request.
+    `at_most`: events that its next cut looks at.
     """
 
     lease: Lease
@@ -49,6 +51,7 @@ class Run:
     begun: int = 0
     pause_ends: float = 0.0
     permit: Permit | None = None
+    at_most: int = MAX_BATCH_EVENTS
     alone: bool = False
     trouble: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -117,7 +120,8 @@ class Run:
     def _next(self, credentials: SendingCredentials) -> Parcel | None:
         if self.parcel is None:
             in_flight = [sent.batch.pk for sent in self.flights.values()]
-            self.parcel = next_parcel(self.lease, credentials.region, in_flight, clear=self.clear)
+            self.parcel = next_parcel(self.lease, credentials.region, in_flight, clear=self.clear, at_most=self.at_most)
+            self.at_most = enough_after(self.parcel.batch) if self.parcel else MAX_BATCH_EVENTS
         return self.parcel
 
     def _isolate(self) -> bool:

@@ -608,7 +608,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="batch",
-            index=django.contrib.postgres.indexes.GinIndex(fields=["event_ids"], name="batch_event_ids"),
+            index=django.contrib.postgres.indexes.GinIndex(
+                fields=["event_ids"], name="batch_event_ids", fastupdate=False
+            ),
         ),
         migrations.AddIndex(
             model_name="batch",

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from delivery import lanes
-from delivery.batching import cut
+from delivery.batching import cut, enough_after
 from delivery.bodies import PAYLOAD_BYTES, body_bytes
 from delivery.enums import BatchState
 from delivery.models import Batch, Event, Lane, Pending
@@ -93,6 +93,21 @@ def test_cut_never_makes_an_oversized_body_and_loses_nothing(source, lease, size
 def test_cut_knows_when_nothing_else_can_have_been_waiting(source, lease, sizes, last):
     wait_with(source, sizes)
     assert sure(cut(lease)).last == last
+
+
+def test_cut_looks_at_no_more_events_than_it_is_told_and_knows_that_others_may_wait(source, lease):
+    ids = wait_with(source, [40] * 3)
+    first = sure(cut(lease, 2))
+    assert (first.batch.event_ids, first.last) == (ids[:2], False)
+    second = sure(cut(lease, 2))
+    assert (second.batch.event_ids, second.last) == (ids[2:], True)
+
+
+def test_enough_for_the_next_batch_is_a_quarter_more_than_filled_the_last_one(source, lease):
+    wait_with(source, [*[1_000] * 600, 40])
+    full, rest = sure(cut(lease)).batch, sure(cut(lease)).batch
+    assert (full.event_count, enough_after(full)) == (499, 624)
+    assert (rest.event_count, enough_after(rest)) == (102, MAX_BATCH_EVENTS)
 
 
 def test_cut_takes_only_its_own_source(source, other_source, lease, call):
