@@ -10,5 +10,6 @@ from tenants.queries import audit_entries, page_of, searched
 @tenant_view(Role.ADMIN)
 @require_GET
 def audit(request: TenantRequest) -> HttpResponseBase:
-    person = searched(request, "person")
-    return render(request, "tenants/audit.html", {"page": page_of(audit_entries(person), request), "person": person})
+    person, what = searched(request, "person"), searched(request, "what")
+    page = page_of(audit_entries(person, what), request)
+    return render(request, "tenants/audit.html", {"page": page, "person": person, "what": what})

@@ -1,7 +1,7 @@
 from typing import Final, TypeVar
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Case, IntegerField, Model, QuerySet, Value, When
+from django.db.models import Case, IntegerField, Model, Q, QuerySet, Value, When
 from django.http import HttpRequest
 
 from tenants.enums import Role
@@ -25,10 +25,14 @@ def members_of(tenant: Tenant, search: str = "") -> QuerySet[Membership]:
     return members.select_related("user").order_by(Case(*ranks, output_field=IntegerField()), "user__email")
 
 
-def audit_entries(person: str = "") -> QuerySet[AuditEntry]:
-    """Of the tenant in scope, newest first; those by somebody whose address has `person` in it."""
+def audit_entries(person: str = "", what: str = "") -> QuerySet[AuditEntry]:
+    """Of the tenant in scope, newest first; those whose person, and whose deed or subject, have these texts in them."""
     entries = AuditEntry.objects.order_by("-pk")
-    return entries.filter(by_label__icontains=person) if person else entries
+    if person:
+        entries = entries.filter(by_label__icontains=person)
+    if what:
+        entries = entries.filter(Q(deed__icontains=what) | Q(subject__icontains=what))
+    return entries
 
 
 def searched(request: HttpRequest, name: str = "q") -> str:

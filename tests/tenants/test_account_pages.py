@@ -212,7 +212,7 @@ def test_links_in_mails_have_the_address_of_the_site_whatever_a_proxy_calls_it(
     client.post(path, form, headers={"host": "web-3.internal:8000"})
     (message,) = mail.outbox
     assert f"\nhttps://app.acme.test{link}" in message.body
-    assert "internal" not in message.subject + message.body
+    assert "internal" not in f"{message.subject}{message.body}"
 
 
 def test_mail_server_that_takes_nothing_stops_no_sign_up_and_is_named(client, db, settings):

@@ -290,6 +290,31 @@ def test_history_is_searched_by_person(owner_client, tenant, owner, admin):
     assert "Nothing found" in owner_client.get(HISTORY, {"person": "zoe"}).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ({"what": "replaced"}, ["Main"]),
+        ({"what": "main"}, ["Main", "Main"]),
+        ({"what": "replaced", "person": "owner@"}, []),
+        ({"what": "PAUSED", "person": "admin@"}, ["Main", "Shop"]),
+        ({"what": "%"}, []),
+    ],
+)
+def test_history_is_searched_by_what_was_done_and_to_what(owner_client, tenant, admin, search, found):
+    note(tenant.pk, admin, "paused", "Shop")
+    note(tenant.pk, admin, "paused", "Main")
+    note(tenant.pk, admin, "replaced the write key of", "Main")
+    page = owner_client.get(HISTORY, search)
+    assert [entry.subject for entry in page.context["page"]] == found
+    assert ("Nothing found" in page.content.decode()) is not bool(found)
+
+
+def test_history_keeps_what_was_searched_for_on_its_other_pages(owner_client, tenant, owner):
+    for _ in range(51):
+        note(tenant.pk, owner, "paused", "Main")
+    assert "what=paused&amp;page=2" in owner_client.get(HISTORY, {"what": "paused"}).content.decode()
+
+
 def test_history_begins_empty_and_holds_nothing_of_another_tenant(owner_client, tenant, other_tenant, stranger):
     note(other_tenant.pk, stranger, "paused", "Main")
     assert "Nothing yet" in owner_client.get(HISTORY).content.decode()
