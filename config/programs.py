@@ -45,7 +45,7 @@ def web(listener: socket.socket, logs: Path) -> Program:
 
 
 def worker(logs: Path) -> Program:
-    command = [*_CELERY, "worker", "--pool", "threads", "--concurrency", "8", "-Q", "us,eu,sweep"]
+    command = [*_CELERY, "worker", "--pool", "threads", "--concurrency", "8", "-Q", "us,eu,sweep,exports"]
     return Program(
         "worker", [*command, "--without-mingle", "--without-gossip", "--loglevel", "INFO"], logs / "worker.log"
     )

@@ -113,6 +113,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "delivery.tasks.sweep", "schedule": 1.0, "options": {"queue": "sweep"}},
     "alerts": {"task": "delivery.tasks.keep_alerts", "schedule": 30.0, "options": {"queue": "sweep"}},
     "going live": {"task": "delivery.tasks.finish_going_live", "schedule": 10.0, "options": {"queue": "sweep"}},
+    # A queue of its own: a deployment may give the slow work of exports a worker of its own, or a slow one.
+    "exports": {"task": "delivery.tasks.export", "schedule": 10.0, "options": {"queue": "exports"}},
     "partitions": {"task": "delivery.tasks.keep_partitions_ahead", "schedule": 60.0, "options": {"queue": "sweep"}},
     "erase": {"task": "delivery.tasks.erase", "schedule": 60.0, "options": {"queue": "sweep"}},
     "orphans": {"task": "delivery.tasks.erase_orphans", "schedule": crontab(minute=37), "options": {"queue": "sweep"}},
@@ -270,6 +272,8 @@ MESSAGE_KEY_HOURS = environment.number("MESSAGE_KEY_HOURS", default=72, at_least
 RETENTION_WARNING_DAYS = environment.number(
     "RETENTION_WARNING_DAYS", default=min(3, EVENT_RETENTION_DAYS // 2), at_least=1, at_most=EVENT_RETENTION_DAYS // 2
 )
+# How long the file of a company's export is kept for its owners: docs/privacy.md.
+EXPORT_DAYS = environment.number("EXPORT_DAYS", default=7, at_least=1, at_most=90)
 METRICS_TOKEN = environment.matching(
     "METRICS_TOKEN", environment.TOKEN, "16 characters or more, without spaces", default=""
 )
@@ -329,6 +333,7 @@ UNFOLD = {
                     _admin_page("Invitations", "mail", "tenants_invitation"),
                     _admin_page("History", "history", "tenants_auditentry"),
                     _admin_page("Erasures", "delete_forever", "tenants_erasure"),
+                    _admin_page("Exports", "download", "tenants_export"),
                 ],
             },
         ],

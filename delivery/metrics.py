@@ -27,7 +27,7 @@ COUNTED_PER_SOURCE: Final = 100_000
 SENDING: Final = "sending"
 STATES: Final = (SENDING, "held", "paused", "shadow", "disconnected")
 """Of what waits: whether anything but time keeps it from being sent."""
-QUEUES: Final = (*Region.values, "sweep")
+QUEUES: Final = (*Region.values, "sweep", "exports")
 
 BOUNDS: Final = (("0", "0.0"), ("20", "0.02"), ("50", "0.05"), ("100", "0.1"), ("more", "+Inf"))
 

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from delivery import erasure, lanes
+from delivery import erasure, exporting, lanes
 from delivery.outbox import capture_built, capture_many
 from delivery.wake import wake_after_commit
 from integrations.enums import SourceChange
@@ -30,6 +30,7 @@ def connect() -> None:
     source_changed.connect(source_has_changed, dispatch_uid="delivery: source changed")
     calls_due.connect(calls_are_due, dispatch_uid="delivery: calls due")
     erasure.connect()
+    exporting.connect()
 
 
 def source_has_changed(*, source: Source, change: SourceChange, **_kwargs: Any) -> None:

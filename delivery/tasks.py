@@ -1,5 +1,6 @@
 """What the workers are asked for. A task names lanes and nothing else; losing one, or running it often, is harmless."""
 
+from contextlib import suppress
 from typing import Any
 
 from celery import Task, shared_task
@@ -13,9 +14,13 @@ from delivery.redis_link import ask
 from delivery.shadow import finish_all
 from delivery.shares import take_turn_of
 from tenants import erasure as erasures
+from tenants import export_run
 
 SWEEP_MILLISECONDS = 500
 """Sweeps that come closer together are one: several beats, or a queue of them after the workers were away."""
+EXPORTING = "headwater:export"
+EXPORT_MILLISECONDS = 15_000
+"""Longer than a run (tenants/export_run.py): after a worker that died so long passes until the next one."""
 
 
 @shared_task(name="delivery.tasks.turn", bind=True)
@@ -27,7 +32,7 @@ def turn(self: "Task[Any, Any]", source_ids: list[int]) -> None:
 
 @shared_task(name="delivery.tasks.sweep")
 def sweep() -> None:
-    if _is_time():
+    if _is_first("headwater:sweep", SWEEP_MILLISECONDS):
         sweeping.sweep()
 
 
@@ -66,9 +71,23 @@ def finish_going_live() -> None:
     finish_all()
 
 
-def _is_time() -> bool:
+@shared_task(name="delivery.tasks.export")
+def export() -> None:
+    """One at a time: an export reads as fast as the database gives, and turns need their slots."""
+    if not _is_first(EXPORTING, EXPORT_MILLISECONDS):
+        return
+    try:
+        export_run.run()
+    finally:
+        with suppress(RedisUnavailableError):
+            ask(lambda redis: redis.delete(EXPORTING))
+
+
+def _is_first(name: str, milliseconds: int) -> bool:
+    """Whether nobody had this flag in that time. Without Redis everybody is the first."""
+
     def first(redis: Redis) -> bool:
-        return bool(redis.set("headwater:sweep", 1, nx=True, px=SWEEP_MILLISECONDS))
+        return bool(redis.set(name, 1, nx=True, px=milliseconds))
 
     try:
         return ask(first)

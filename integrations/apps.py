@@ -9,10 +9,11 @@ class IntegrationsConfig(AppConfig):
     def ready(self) -> None:
         from anymail.signals import tracking
 
-        from integrations import deletion, email_providers, mappings
+        from integrations import deletion, email_providers, exporting, mappings
         from integrations.checks import check_mappings
 
         mappings.load()
         deletion.connect()
+        exporting.connect()
         tracking.connect(email_providers.receive, dispatch_uid="integrations: email providers")
         checks.register(check_mappings)

@@ -106,11 +106,11 @@ def _erase_person(erasure: Erasure) -> Progress:
             cursor.execute(FIND, {"tenant": erasure.tenant_number, "field": field, "value": value})
             people |= {person_id for (person_id,) in cursor.fetchall()}
         cursor.execute(TAKE_KEYS, [list(people)])
-        _look_for(erasure, [(kind, value) for kind, value in cursor.fetchall()])
+        erasure.look_for(cursor.fetchall())
         cursor.execute("DELETE FROM integrations_person WHERE id = ANY(%s)", [list(people)])
         cursor.execute(TAKE_ANONYMOUS, _anonymous(erasure))
         values = [value for (value,) in cursor.fetchall()]
-        _look_for(erasure, [(PersonField.ANONYMOUS.value, value) for value in values])
+        erasure.look_for((PersonField.ANONYMOUS.value, value) for value in values)
     erasure.add("people from Segment", len(people))
     erasure.add("anonymousIds", len(values))
     erasure.place["people"] = True
@@ -123,7 +123,3 @@ def _anonymous(erasure: Erasure) -> dict[str, Any]:
         "tenant": erasure.tenant_number, "emails": by_field[PersonField.EMAIL],
         "anonymous": by_field[PersonField.ANONYMOUS], "users": by_field[PersonField.USER],
     }  # fmt: skip
-
-
-def _look_for(erasure: Erasure, found: list[tuple[str, str]]) -> None:
-    erasure.looked_for += [[kind, value] for kind, value in found if [kind, value] not in erasure.looked_for]

@@ -13,9 +13,10 @@ from tenants.models import Membership, User
 _KIND: Final = {Authenticator.Type.TOTP: "authenticator app", Authenticator.Type.RECOVERY_CODES: "recovery codes"}
 
 
-def tell(user: User, deed: str, subject: str, **details: str | None) -> None:
+def tell(user: User, deed: str, subject: str, *, by: User | None = None, **details: str | None) -> None:
+    """`by` is who did it, if it was not the user."""
     for tenant_id in Membership.objects.filter(user=user).values_list("tenant", flat=True):
-        note(tenant_id, user, deed, subject, **details)
+        note(tenant_id, by or user, deed, subject, **details)
 
 
 def on_log_in(user: User, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Staff's view of users, tenants and memberships."""
+"""Staff's view of tenants, memberships and what hangs on them. Users are in tenants/user_admin.py."""
 
 from typing import Any, ClassVar
 
@@ -10,16 +10,18 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.urls import reverse
-from unfold.admin import ModelAdmin, TabularInline
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from django.utils.html import format_html
+from unfold.admin import ModelAdmin
 
 from tenants import staff_door
-from tenants.models import AuditEntry, Erasure, Invitation, Membership, Tenant, User
+from tenants.export_models import Export
+from tenants.models import AuditEntry, Erasure, Invitation, Membership, Tenant
+from tenants.queries import members_of
 from tenants.scoping import every_tenant
+from tenants.user_admin import MOST_SHOWN, list_of_memberships
 from tenants.visit_views import link_to_visit
 
 # Staff log in through the product's own page, so that its rate limits and second factor hold for them too.
@@ -33,18 +35,6 @@ admin.site.unregister(EmailAddress)
 # Their rows hold secrets and session keys; manage.py reset_second_factor is the way to take a factor off.
 admin.site.unregister(Authenticator)
 admin.site.unregister(UserSession)
-
-
-class NewUserForm(UserCreationForm):  # type: ignore[misc]  # unfold has no types
-    class Meta:
-        model = User
-        fields = ("email",)
-
-
-class EditUserForm(UserChangeForm):  # type: ignore[misc]  # unfold has no types
-    class Meta:
-        model = User
-        fields = "__all__"
 
 
 class ReadOnly(ModelAdmin):  # type: ignore[misc]  # unfold has no types
@@ -66,64 +56,27 @@ class ReadOnly(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         return False
 
 
-class Memberships(TabularInline):  # type: ignore[misc]  # unfold has no types
-    """To be looked at: roles are changed by members, on the company's page, with its rules and its history."""
-
-    model = Membership
-    readonly_fields = ("created_at",)
-    extra = 0
-    hide_title = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class MembershipsOfTenant(Memberships):
-    fields = ("user", "role", "created_at")
-
-
-class MembershipsOfUser(Memberships):
-    fields = ("tenant", "role", "created_at")
-
-
-@admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # unfold has no types
-    form = EditUserForm
-    add_form = NewUserForm
-    change_password_form = AdminPasswordChangeForm
-    inlines = (MembershipsOfUser,)
-    list_display = ("email", "is_active", "is_staff", "last_login", "date_joined")
-    list_filter = ("is_active", "is_staff")
-    search_fields = ("email", "memberships__tenant__name", "memberships__tenant__slug")
-    ordering = ("email",)
-    filter_horizontal = ()
-    readonly_fields = ("last_login", "date_joined")
-    fieldsets = (
-        (None, {"fields": ("email", "password")}),
-        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
-    )
-    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
-
-
 @admin.register(Tenant)
 class TenantAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
-    inlines = (MembershipsOfTenant,)
     list_display = ("name", "slug", "created_at")
     search_fields = ("name", "slug", "memberships__user__email")
     ordering = ("name", "slug")
-    fields = ("name", "slug", "created_at", "pages")
-    readonly_fields = ("created_at", "pages")
+    fields = ("name", "slug", "created_at", "people", "pages")
+    readonly_fields = ("created_at", "people", "pages")
+
+    @admin.display(description="members")
+    def people(self, tenant: Tenant) -> str:
+        """To be looked at: roles are changed by members, on the company's page, with its rules and its history."""
+        first = members_of(tenant)[:MOST_SHOWN]
+        names = ", ".join(f"{member.user} ({member.get_role_display().lower()})" for member in first)
+        return format_html("{} {}", names or "None.", list_of_memberships("tenant", tenant.pk))
 
     @admin.display(description="its pages")
     def pages(self, tenant: Tenant) -> str:
-        return link_to_visit(tenant.pk, reverse("tenants:overview", args=[tenant.slug])) if tenant.pk else ""
+        return link_to_visit(tenant.pk, reverse("tenants:overview", args=[tenant.slug]))
+
+    def get_fields(self, request: HttpRequest, obj: Tenant | None = None) -> tuple[str, ...]:
+        return self.fields if obj else ("name", "slug")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> tuple[str, ...]:
         """A tenant's slug is in every link that was ever sent: it is chosen once."""
@@ -177,3 +130,18 @@ class ErasureAdmin(ReadOnly):
     search_fields = ("tenant_name", "by_label")
     ordering = ("-asked_at",)
     fields = ("kind", "tenant_name", "subject", "digest", "counts", "by_label", "asked_at", "begun_at", "done_at")
+
+
+@admin.register(Export)
+class ExportAdmin(ReadOnly):
+    """How exports get on. Their files are for owners alone."""
+
+    list_display = ("asked_at", "tenant", "by_label", "state", "rows_done", "bytes", "moved_at", "expires_at")
+    list_filter = ("state",)
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__name", "tenant__slug", "by_label")
+    ordering = ("-asked_at",)
+    fields = (
+        *("tenant", "by_label", "state", "reason", "rows_done", "rows_expected", "bytes", "tries"),
+        *("asked_at", "moved_at", "ended_at", "expires_at"),
+    )

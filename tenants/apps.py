@@ -6,7 +6,8 @@ class TenantsConfig(AppConfig):
     verbose_name = "Tenants and people"
 
     def ready(self) -> None:
-        from tenants import account_trail, staff_door
+        from tenants import account_trail, exporting, staff_door
 
         account_trail.connect()
+        exporting.connect()
         staff_door.connect()

@@ -8,6 +8,7 @@ from django.dispatch import Signal
 from tenants.enums import ErasureKind, Role
 from tenants.erasure import ask
 from tenants.errors import MemberError, TenantError
+from tenants.export_models import Export
 from tenants.members import NOT_YOURS, lock_tenant
 from tenants.models import Erasure, Invitation, Membership, Tenant, User
 from tenants.scoping import scope
@@ -30,6 +31,7 @@ def delete_tenant(tenant: Tenant, typed_name: str, *, by: User) -> Erasure:
     with scope(tenant.pk):
         sources, counts = _close(tenant)
         Invitation.objects.all().delete()
+        Export.objects.all().delete()
         counts["members"] = Membership.objects.filter(tenant=tenant).delete()[0]
     return ask(tenant, ErasureKind.TENANT, tenant.name, by=by, source_ids=sources, counts=counts)
 

@@ -28,3 +28,13 @@ class PersonField(models.TextChoices):
     USER = "user", "userId"
     ANONYMOUS = "anonymous", "anonymousId"
     EMAIL = "email", "Email address"
+
+
+class ExportState(models.TextChoices):
+    """Where the export of a company's data stands. The file of an expired one is deleted."""
+
+    WAITING = "waiting", "Waiting"
+    RUNNING = "running", "Being made"
+    READY = "ready", "Ready"
+    FAILED = "failed", "Failed"
+    EXPIRED = "expired", "Deleted"

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from tenants.audit import note
 from tenants.enums import ErasureKind, PersonField
+from tenants.exports import take_back
 from tenants.models import Erasure, Tenant, User
 from tenants.scoping import every_tenant
 
@@ -35,6 +36,11 @@ class Progress(IntEnum):
     DONE = 0
     MORE = 1
     BUSY = 2
+
+
+naming = Signal()
+"""The ids of a person who is looked for by `erasure` (Erasure) are asked for. A receiver answers those that it knows
+besides, pairs of a PersonField and a value: list[list[str]]."""
 
 
 @transaction.atomic
@@ -59,6 +65,7 @@ def ask(
     counts: dict[str, int] | None = None,
 ) -> Erasure:
     """Write down what beat is to erase. `counts`: rows that went at once, with what was asked for."""
+    take_back(tenant.pk)
     erasure = Erasure(
         kind=kind, tenant_number=tenant.pk, tenant_name=tenant.name, subject=subject, by=by, by_label=by.email,
         looked_for=looked_for or [], source_ids=source_ids or [], counts=counts or {},
@@ -99,13 +106,20 @@ def _step(pk: UUID) -> Progress:
         return Progress.BUSY
     erasure.begun_at = erasure.begun_at or timezone.now()
     if "alone" not in erasure.place:
-        erasure.place = {"alone": not _is_anybody_older(erasure)}
+        _begin_pass(erasure)
     answers: list[tuple[Any, Any]] = erasing.send(sender=Erasure, erasure=erasure)
     progress = max((Progress(answer) for _receiver, answer in answers), default=Progress.DONE)
     if progress is Progress.DONE:
         progress = _end_pass(erasure)
     erasure.save()
     return progress
+
+
+def _begin_pass(erasure: Erasure) -> None:
+    erasure.place = {"alone": not _is_anybody_older(erasure)}
+    answers: list[tuple[Any, Any]] = naming.send(sender=Erasure, erasure=erasure)
+    for _receiver, found in answers:
+        erasure.look_for(found)
 
 
 OLDER: Final = """

@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from tenants.enums import Role
+from tenants.export_models import Export
 from tenants.models import Invitation, Tenant, User
 
 
@@ -42,6 +43,19 @@ def tell_ownership(tenant: Tenant, new: User, old: User) -> None:
         _send_after_commit(
             user.email, f"{new.email} is the owner of {tenant} now", "ownership", tenant=tenant, new=new, old=old
         )
+
+
+def tell_export_ready(export: Export) -> None:
+    link = reverse("tenants:export_file", args=[export.tenant.slug, export.token])
+    _tell_of_export(export, f"The data of {export.tenant} is ready to be downloaded", "export_ready", link=link)
+
+
+def tell_export_failed(export: Export) -> None:
+    _tell_of_export(export, f"The data of {export.tenant} could not be exported", "export_failed")
+
+
+def _tell_of_export(export: Export, subject: str, template: str, **context: Any) -> None:
+    _send_after_commit(export.by_label, subject, template, tenant=export.tenant, export=export, **context)
 
 
 def _send_after_commit(to: str, subject: str, template: str, **context: Any) -> None:

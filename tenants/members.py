@@ -97,6 +97,6 @@ def _end(member: Membership) -> None:
 
 
 def _require_another_owner(member: Membership) -> None:
-    others = Membership.objects.filter(tenant=member.tenant_id, role=Role.OWNER).exclude(pk=member.pk)
-    if not others.exists():
+    others = Membership.objects.filter(tenant=member.tenant_id, role=Role.OWNER, user__is_active=True)
+    if not others.exclude(pk=member.pk).exists():
         raise MemberError(LAST_OWNER)

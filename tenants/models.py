@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import BaseUserManager
@@ -8,6 +9,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from tenants.enums import ErasureKind, Role
+from tenants.export_models import Export, ExportPiece  # noqa: F401  # Django looks for models here
 from tenants.scoping import ScopedManager
 
 
@@ -197,6 +199,10 @@ class Erasure(models.Model):
         """To be saved by the caller."""
         if count:
             self.counts[what] = self.counts.get(what, 0) + count
+
+    def look_for(self, found: Iterable[Sequence[str]]) -> None:
+        """More ids of the person: pairs of a PersonField and a value. To be saved by the caller."""
+        self.looked_for += [[field, value] for field, value in found if [field, value] not in self.looked_for]
 
 
 class Submission(models.Model):

@@ -15,6 +15,7 @@ from tenants.closing import delete_tenant
 from tenants.enums import PersonField, Role
 from tenants.erasure import ask_for_person
 from tenants.errors import TenantError
+from tenants.exports import newest_export
 from tenants.forms import PersonForm, TypedNameForm
 from tenants.models import Erasure, Membership, User
 from tenants.queries import page_of
@@ -34,6 +35,7 @@ def privacy(request: TenantRequest) -> HttpResponseBase:
     context = {
         "form": form, "page": page_of(Erasure.objects.order_by("-asked_at"), request),
         "event_days": settings.EVENT_RETENTION_DAYS, "batch_days": settings.BATCH_RETENTION_DAYS,
+        "export": newest_export(), "export_days": settings.EXPORT_DAYS,
         "refusal_days": settings.REFUSAL_RETENTION_DAYS, "key_hours": settings.MESSAGE_KEY_HOURS,
     }  # fmt: skip
     return render(request, "tenants/privacy.html", context)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tenants import audit_views, invitation_views, member_views, privacy_views, views
+from tenants import audit_views, export_views, invitation_views, member_views, privacy_views, views
 
 app_name = "tenants"
 urlpatterns = [
@@ -19,6 +19,9 @@ urlpatterns = [
     path("t/<slug:tenant_slug>/invitations/<int:invitation_id>/revoke/", invitation_views.revoke, name="revoke"),
     path("t/<slug:tenant_slug>/history/", audit_views.audit, name="audit"),
     path("t/<slug:tenant_slug>/privacy/", privacy_views.privacy, name="privacy"),
+    path("t/<slug:tenant_slug>/privacy/export/", export_views.export, name="export"),
+    path("t/<slug:tenant_slug>/privacy/export/state/", export_views.state, name="export_state"),
+    path("t/<slug:tenant_slug>/privacy/export/<str:token>/", export_views.file, name="export_file"),
     path("t/<slug:tenant_slug>/delete/", privacy_views.delete, name="delete"),
     path("erasure/<uuid:erasure_id>/", privacy_views.receipt, name="receipt"),
     path("erasure/<uuid:erasure_id>/receipt.json", privacy_views.receipt_file, name="receipt_file"),

@@ -7,6 +7,8 @@ class CampaignsConfig(AppConfig):
     verbose_name = "Campaigns (example product)"
 
     def ready(self) -> None:
-        from examples.campaigns import provider
+        from examples.campaigns import erasing, exporting, provider
 
         provider.connect()
+        erasing.connect()
+        exporting.connect()

@@ -286,4 +286,116 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
+        migrations.CreateModel(
+            name="Export",
+            fields=[
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("by_label", models.CharField(help_text="Outlives the account.", max_length=254)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("running", "Being made"),
+                            ("ready", "Ready"),
+                            ("failed", "Failed"),
+                            ("expired", "Deleted"),
+                        ],
+                        default="waiting",
+                        max_length=7,
+                    ),
+                ),
+                (
+                    "reason",
+                    models.TextField(
+                        blank=True, help_text="Why it failed, or why the file is deleted, in words for owners."
+                    ),
+                ),
+                ("place", models.JSONField(blank=True, default=dict)),
+                ("rows_done", models.BigIntegerField(default=0)),
+                ("rows_expected", models.BigIntegerField(default=0, help_text="As counted at its beginning.")),
+                ("pieces", models.PositiveIntegerField(default=0)),
+                ("bytes", models.BigIntegerField(default=0)),
+                (
+                    "tries",
+                    models.PositiveSmallIntegerField(default=0, help_text="Begun since the last step that succeeded."),
+                ),
+                ("asked_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "moved_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, help_text="When something last happened to it."
+                    ),
+                ),
+                ("ended_at", models.DateTimeField(blank=True, help_text="Ready, or failed.", null=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="exports", to="tenants.tenant"
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state__in", ["waiting", "running", "ready"])),
+                        fields=["asked_at"],
+                        name="export_alive",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state__in", ("waiting", "running"))),
+                        fields=("tenant",),
+                        name="export_going_once",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["waiting", "running", "ready", "failed", "expired"])),
+                        name="export_state_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "ready"), _negated=True), ("expires_at__isnull", False), _connector="OR"
+                        ),
+                        name="export_ready_expires",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="ExportPiece",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "export_id", "number", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("data", models.BinaryField()),
+                (
+                    "export",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.export",
+                    ),
+                ),
+            ],
+        ),
+        # The pieces are compressed already: PostgreSQL would try it once more, in vain.
+        migrations.RunSQL(
+            "ALTER TABLE tenants_exportpiece ALTER COLUMN data SET STORAGE EXTERNAL", migrations.RunSQL.noop
+        ),
     ]

@@ -74,7 +74,7 @@ def test_valkey_keeps_its_data_and_forgets_nothing_for_lack_of_memory():
 
 def test_all_queues_have_a_worker():
     queues = {queue for name in OWN if "worker" in name for queue in SERVICES[name]["command"][-3].split(",")}
-    assert queues == {"us", "eu", "sweep"}
+    assert queues == {"us", "eu", "sweep", "exports"}
 
 
 def test_share_of_the_rate_is_that_of_the_workers():

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.apps import apps
 from django.conf import settings
@@ -23,8 +24,9 @@ from examples.campaigns.sending import fix_recipients, send_rest
 from integrations.api_keys import issue_api_key
 from integrations.enums import KeyPurpose
 from integrations.models import Source
-from tenants.enums import PersonField, Role
+from tenants.enums import ExportState, PersonField, Role
 from tenants.erasure import ask_for_person
+from tenants.export_models import Export, ExportPiece
 from tenants.invitations import invite
 from tenants.models import Invitation, Tenant, User
 from tenants.scoping import every_tenant, scope
@@ -110,6 +112,7 @@ def _build() -> World:
         _keys(world, acme)
         _invitation(world, acme)
         _warnings_and_receipts(world, acme, source)
+        _export(world, acme)
     _mails(world)
     for role in people:
         world.sign_in(role)
@@ -168,7 +171,18 @@ def _warnings_and_receipts(world: World, acme: Tenant, source: Source) -> None:
         expires_at=now, warned_at=now,
     )  # fmt: skip
     asked = ask_for_person(acme, PersonField.EMAIL, "forgotten@customer.test", by=world.people["owner"])
-    world.values |= {"erasure_id": str(asked.pk), "deed": "hold"}
+    world.values |= {"erasure_id": str(asked.pk), "deed": "hold", "account_deed": "deactivate"}
+
+
+def _export(world: World, acme: Tenant) -> None:
+    """One that is ready, with an empty file."""
+    owner, now, file = world.people["owner"], timezone.now(), b"PK\5\6" + bytes(18)
+    ready = Export.objects.create(
+        tenant=acme, by=owner, by_label=owner.email, state=ExportState.READY, pieces=1, bytes=len(file), ended_at=now,
+        expires_at=now + timedelta(days=7),
+    )  # fmt: skip
+    ExportPiece(export=ready, number=0, data=file).save(force_insert=True)
+    world.values["export_token"] = ready.token
 
 
 def _mails(world: World) -> None:

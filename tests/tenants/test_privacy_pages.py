@@ -110,5 +110,5 @@ def test_page_takes_as_many_queries_for_more_receipts(admin_client, tenant, djan
         admin_client.post(PRIVACY, ADA)
     make_member(tenant, Role.VIEWER)
     admin_client.get(PRIVACY)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         admin_client.get(PRIVACY)

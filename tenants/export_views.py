@@ -1,0 +1,62 @@
+"""The pages of a company's export: asking for it, how far it is, and the file."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from tenants.access import TenantRequest, tenant_view
+from tenants.audit import note
+from tenants.enums import Role
+from tenants.errors import TenantError
+from tenants.export_models import Export
+from tenants.exports import ask_for_export, file_of, newest_export
+
+GONE = "The file is deleted. Ask for a new export."
+
+
+@tenant_view(Role.OWNER)
+@require_http_methods(["GET", "POST"])
+def export(request: TenantRequest) -> HttpResponseBase:
+    """GET says what it is, POST asks for it."""
+    if request.method != "POST":
+        return render(request, "tenants/export_confirm.html", {"export_days": settings.EXPORT_DAYS})
+    try:
+        ask_for_export(request.tenant, by=request.user)
+    except TenantError as error:
+        messages.info(request, str(error))
+    else:
+        messages.success(request, "The export begins within a minute. You get a mail when it is ready.")
+    return redirect("tenants:privacy", request.tenant.slug)
+
+
+@tenant_view(Role.OWNER)
+@require_GET
+def state(request: TenantRequest) -> HttpResponse:
+    """The part of the page of privacy that changes: it asks for itself while an export is being made."""
+    return render(
+        request, "tenants/export_state.html", {"export": newest_export(), "export_days": settings.EXPORT_DAYS}
+    )
+
+
+@tenant_view(Role.OWNER)
+@require_GET
+def file(request: TenantRequest, token: str) -> HttpResponseBase:
+    """Streamed from its pieces, so that it is never in memory as a whole."""
+    found = Export.of_token(token)
+    if found is None:
+        raise Http404("No such page.")
+    if not found.is_ready:
+        messages.error(request, GONE)
+        return redirect("tenants:privacy", request.tenant.slug)
+    note(request.tenant.pk, request.user, "downloaded the export that", f"{found.by_label} had asked for")
+    return _download(found, f"{request.tenant.slug}-{found.asked_at:%Y-%m-%d}.zip")
+
+
+def _download(found: Export, name: str) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(file_of(found), content_type="application/zip")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Content-Length"] = str(found.bytes)
+    response["Cache-Control"] = "private, no-store"
+    return response
