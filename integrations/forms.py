@@ -13,8 +13,8 @@ from integrations.secrets import Secret
 from integrations.write_keys import check_write_key, clean_write_key
 
 _REGION_MEANS = {
-    Region.US: "Where Segment keeps a workspace unless somebody asked for another region.",
-    Region.EU: "Only for a workspace that was created with the data processing region EU West.",
+    Region.US: "You open Segment at app.segment.com. So it is unless somebody chose another region.",
+    Region.EU: "You open Segment at eu1.app.segment.com. The data processing region is EU West.",
 }
 
 

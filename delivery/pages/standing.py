@@ -16,6 +16,8 @@ PACE_SECONDS: Final = 300
 """The pace of a backlog is that of the last five minutes."""
 BACKLOG_SECONDS: Final = 60
 """Events that wait for less are on their way."""
+MOST_REFUSED: Final = 1_000
+"""Of the last 24 hours; more are told as so many."""
 
 
 class Kind(StrEnum):
@@ -40,7 +42,9 @@ _NOT_SENDING: Final = (Kind.DISCONNECTED, Kind.SHADOW, Kind.PAUSED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Counted in events. `waiting` stops at MOST_COUNTED; `paced` were accepted in the last PACE_SECONDS."""
+    """Counted in events. `waiting` stops at MOST_COUNTED, `refused_lately` at MOST_REFUSED in a day; `paced` were
+    accepted in the last PACE_SECONDS.
+    """
 
     state: str
     hold: str
@@ -55,6 +59,7 @@ class Standing:
     quarantined: int
     paced: int
     refused: bool
+    refused_lately: int
     now: datetime
 
     @property
@@ -107,7 +112,7 @@ SELECT coalesce(lane.hold, ''), coalesce(lane.hold_reason, ''), lane.held_at, co
     CASE WHEN lane.not_before > statement_timestamp() THEN lane.not_before END, lane.last_accepted_at,
     least(pending.count + open.count, %(most)s)::bigint, oldest.at,
     given_up.set_aside, given_up.quarantined, paced.count,
-    EXISTS (SELECT 1 FROM delivery_refusal WHERE source_id = %(source)s), statement_timestamp()
+    EXISTS (SELECT 1 FROM delivery_refusal WHERE source_id = %(source)s), lately.refused, statement_timestamp()
 FROM (SELECT %(source)s AS id) AS source
 LEFT JOIN delivery_lane AS lane ON lane.source_id = source.id
 CROSS JOIN LATERAL (
@@ -130,16 +135,23 @@ CROSS JOIN LATERAL (
         AND closed_at > statement_timestamp() - make_interval(secs => %(pace)s)
 ) AS paced
 CROSS JOIN LATERAL (
+    SELECT count(*) AS refused FROM (
+        SELECT 1 FROM delivery_refusal
+        WHERE source_id = %(source)s AND refused_at > statement_timestamp() - interval '1 day' LIMIT %(most_refused)s
+    ) AS these
+) AS lately
+CROSS JOIN LATERAL (
     SELECT max(captured_at) AS at FROM delivery_event WHERE id = least(pending.first, open.first)
 ) AS oldest
 """
 _COLUMNS: Final = (
     "hold", "hold_reason", "held_at", "failures", "not_before", "last_accepted_at", "waiting", "oldest_waiting",
-    "set_aside", "quarantined", "paced", "refused", "now",
+    "set_aside", "quarantined", "paced", "refused", "refused_lately", "now",
 )  # fmt: skip
 
 
 def standing_of(source: Source) -> Standing:
     with connection.cursor() as cursor:
-        cursor.execute(STANDING, {"source": source.pk, "most": MOST_COUNTED, "pace": PACE_SECONDS})
+        limits = {"most": MOST_COUNTED, "most_refused": MOST_REFUSED, "pace": PACE_SECONDS}
+        cursor.execute(STANDING, {"source": source.pk, **limits})
         return Standing(state=source.state, **dict(zip(_COLUMNS, cursor.fetchone(), strict=True)))

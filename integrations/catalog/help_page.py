@@ -4,6 +4,7 @@ import json
 
 from django.conf import settings
 
+from integrations import trial
 from integrations.catalog import places
 from integrations.catalog.blocks import Block, Code, Document, Heading, Points, Steps, Text
 from integrations.catalog.sent import SentEvent, sent_events
@@ -57,16 +58,27 @@ def _connect() -> tuple[Block, ...]:
 def _verify() -> tuple[Block, ...]:
     return (
         Heading("See that it works"),
+        Text(
+            "Segment accepts a wrong key without an error. So after connecting, and whenever the key or the region has "
+            "changed, a test event proves that events arrive:"
+        ),
         Steps(
             (
-                "In Segment open the source and its **Debugger**.",
-                f"In {settings.PRODUCT_NAME} make something happen: send yourself a message, open it, follow its link.",
-                "The events appear in the Debugger within seconds.",
+                "In Segment open the source and its **Debugger**, and leave it open.",
+                f"Here click **{places.SEND_TEST_BUTTON}**. It is a `track` named `{trial.EVENT}`, about nobody.",
                 (
-                    f"Here, the source's page leads to **{places.EVENTS_AS_THEY_COME.label}**, with each event's "
-                    "state. “Accepted” means that Segment's API took it. Only the Debugger shows that it arrived."
+                    f"In the Debugger click on it and find `{trial.PROPERTY}`: {trial.CODE_CHARACTERS} letters and "
+                    "digits, others each time."
+                ),
+                (
+                    f"Type the code here and click **{places.CONFIRM_BUTTON}**. The source is **Confirmed** from then "
+                    f"on. If nothing shows up, **{places.NOT_SHOWING.label}** goes through the reasons."
                 ),
             )
+        ),
+        Text(
+            f"The source's page leads to **{places.EVENTS_AS_THEY_COME.label}**, with the state of each event. "
+            "“Accepted” means that Segment's API took it. Only the Debugger shows that it arrived."
         ),
     )
 
@@ -76,9 +88,10 @@ def _regions() -> tuple[Block, ...]:
         Heading("Regions"),
         Text(f"A workspace keeps its data in one of two places: {' or '.join(map(str, Region.labels))}."),
         Text(
-            "The region was fixed when the workspace was created; Segment shows it in the workspace's settings. It has "
-            f"to be the same here. **{places.CHANGE_REGION.label}** on the source's page corrects it for all that is "
-            "sent from then on. What went to the wrong region cannot be brought back."
+            "The region was fixed when the workspace was created. While you are in Segment, the address in your "
+            "browser begins with `eu1.app.segment.com` for Europe and with `app.segment.com` for the United States. "
+            f"It has to be the same here. **{places.CHANGE_REGION.label}** on the source's page corrects it for all "
+            "that is sent from then on. What went to the wrong region cannot be brought back."
         ),
     )
 
@@ -119,7 +132,7 @@ def _troubleshooting() -> tuple[Block, ...]:
                 ),
                 (
                     "**The region is the other one.** Segment takes the events and nobody ever sees them. Compare with "
-                    f"the workspace's settings in Segment, then **{places.CHANGE_REGION.label}**."
+                    f"the address of Segment in your browser, then **{places.CHANGE_REGION.label}**."
                 ),
                 (
                     "**The source is disabled in Segment.** A disabled source drops what it gets. Enable it in its "

@@ -27,6 +27,11 @@ RESUME: Final = Place("Resume", "integrations:resume")
 EVENTS_AS_THEY_COME: Final = Place("Events as they come", "delivery:delivery")
 """On the page of a source, as the three above."""
 
+NOT_SHOWING: Final = Place("It does not show up", "integrations:not_showing")
+SEND_TEST_BUTTON: Final = "Send a test event"
+CONFIRM_BUTTON: Final = "Confirm"
+"""On the page that follows the form, `integrations:check`."""
+
 CONNECT_BUTTON: Final = "Connect"
 REFUSED: Final = "Refused"
 """A tab on the page behind `EVENTS_AS_THEY_COME`."""

@@ -37,7 +37,7 @@ def connect(page: Page, product: Product, name: str, write_key: str, region: str
     assert write_key not in page.content()
 
 
-def send_campaign(page: Page, product: Product, name: str) -> None:
+def send_campaign(page: Page, product: Product, name: str, to: str = "Only me") -> None:
     page.goto(f"{product.address}/t/acme/campaigns/new/")
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Subject").fill(f"{name} is here")
@@ -46,7 +46,7 @@ def send_campaign(page: Page, product: Product, name: str) -> None:
     page.get_by_label("Link address").fill(f"{product.address}/accounts/login/")
     page.get_by_role("button", name="Save and preview").click()
     page.get_by_role("link", name="Send").click()
-    page.get_by_label("Only me").check()
+    page.get_by_label(to, exact=True).check()
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name=re.compile("^Send")).click()
     expect(page.get_by_text("Delivered").first).to_be_visible()

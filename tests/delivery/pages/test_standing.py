@@ -2,12 +2,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from delivery import lanes
 from delivery.batching import new_batch
 from delivery.choosing import close
 from delivery.enums import BatchState, Hold
-from delivery.models import Event, Lane
+from delivery.models import Event, Lane, Refusal
 from delivery.outbox import capture
 from delivery.pages import standing
 from delivery.pages.standing import Kind, Standing, standing_of
@@ -17,7 +18,7 @@ NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
 QUIET = {
     "state": "connected", "hold": "", "hold_reason": "", "held_at": None, "failures": 0, "not_before": None,
     "last_accepted_at": None, "waiting": 0, "oldest_waiting": None, "set_aside": 0, "quarantined": 0, "paced": 0,
-    "refused": False, "now": NOW,
+    "refused": False, "refused_lately": 0, "now": NOW,
 }  # fmt: skip
 
 
@@ -75,7 +76,10 @@ def test_kind_is_the_first_thing_to_know(facts, kind):
         ({}, "Never used: nothing has happened yet."),
         ({"waiting": 1, "oldest_waiting": ago(1)}, "the first event is on the way"),
         ({"quarantined": 1}, "Segment took none of the events"),
-        ({"refused": True}, "every call was refused before it was sent"),
+        ({"refused": True, "refused_lately": 2}, "every event was refused before it was sent"),
+        ({"last_accepted_at": ago(12), "refused_lately": 1}, "1 event was refused in the last 24 hours, before it was"),
+        ({"last_accepted_at": ago(12), "refused_lately": 3}, "3 events were refused in the last 24 hours"),
+        ({"last_accepted_at": ago(12), "refused_lately": 1_000}, "1,000 or more events were refused in the last"),
     ],
 )
 def test_sentence_says_how_it_stands(source, facts, words):
@@ -110,6 +114,17 @@ def test_standing_stops_counting_a_long_backlog(source, call, monkeypatch):
         capture(source.tenant_id, call)
     found = standing_of(source)
     assert (found.waiting, found.counted_all) == (2, False)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_standing_counts_what_was_refused_in_a_day_and_stops_at_many(source, call, monkeypatch):
+    for _ in range(4):
+        capture(source.tenant_id, {**call, "userId": None})
+    Refusal.objects.filter(pk=Refusal.objects.latest("pk").pk).update(refused_at=timezone.now() - timedelta(hours=25))
+    assert standing_of(source).refused_lately == 3
+    monkeypatch.setattr(standing, "MOST_REFUSED", 2)
+    assert standing_of(source).refused_lately == 2
 
 
 @pytest.mark.django_db

@@ -45,6 +45,15 @@ def test_page_of_a_source_has_the_places_of_the_troubleshooting(source, owner_cl
 
 
 @pytest.mark.django_db
+def test_page_of_the_check_has_the_places_of_the_test_event(source, owner_client):
+    page = owner_client.get(reverse("integrations:check", args=[source.tenant.slug, source.pk])).content.decode()
+    for button in (places.SEND_TEST_BUTTON, places.CONFIRM_BUTTON):
+        assert f'type="submit">{button}</button>' in page
+    not_showing = reverse(places.NOT_SHOWING.url_name, args=[source.tenant.slug, source.pk])
+    assert (places.NOT_SHOWING.label, not_showing) in links(page)
+
+
+@pytest.mark.django_db
 def test_delivery_page_leads_to_what_was_refused(source, owner_client):
     capture(source.tenant_id, {"type": "track"})
     address = reverse(places.EVENTS_AS_THEY_COME.url_name, args=[source.tenant.slug, source.pk])
