@@ -17,11 +17,6 @@ THROWN_AWAY_BYTES: Final = 20 * PIECE_BYTES
 """Read of a body that is too long, so that its sender gets the answer; past it the connection is closed."""
 
 
-def read_body(request: HttpRequest, limit: int) -> bytes:
-    """The body, unpacked, of `limit` bytes at most. Raises RequestError."""
-    return unpack(receive(request, limit), request, limit)
-
-
 def receive(request: HttpRequest, limit: int) -> bytes:
     """The body as it was sent. Raises RequestError when that is over `limit` bytes.
 

@@ -21,6 +21,12 @@ Fields = dict[str, Any]
 
 TYPES: Final = ("identify", "group", "alias", "track", "page", "screen")
 
+NOT_TAKEN: Final = {
+    # One key must not be enough to erase people: whoever holds it is a program, and nobody could ask it back.
+    "delete": "Nobody was erased: an owner or admin erases a person under Company settings, Privacy and data.",
+}
+"""What else Segment has, and where it is done here. https://segment.com/docs/partners/direct-destination/"""
+
 MAX_MESSAGES: Final = 4_000
 """Of a batch: the most that a customer can set in Segment (Webhooks (Actions), "Batch size limits")."""
 
@@ -100,11 +106,11 @@ def _type(fields: Fields) -> str:
     kind = fields.get("type")
     if not isinstance(kind, str):
         raise MessageError(400, "A message has no type: identify, group, alias, track, page or screen.")
-    if kind.strip().lower() not in TYPES:
-        raise MessageError(
-            501, "Messages of this type are not taken: send identify, group, alias, track, page, screen."
-        )
-    return kind.strip().lower()
+    kind = kind.strip().lower()
+    if kind not in TYPES:
+        why = NOT_TAKEN.get(kind, "Send identify, group, alias, track, page, screen.")
+        raise MessageError(501, f"Messages of this type are not taken. {why}")
+    return kind
 
 
 def _object(fields: Fields, name: str) -> Fields:

@@ -8,6 +8,7 @@ import re
 from typing import Any, Final
 
 import orjson
+from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -17,7 +18,7 @@ from integrations.errors import RequestError
 from integrations.inbound.auth import check_signature, key_of
 from integrations.inbound.keeping import keep
 from integrations.inbound.parsing import Parsed, messages_in, parse_all
-from integrations.request_bodies import read_body
+from integrations.request_bodies import receive, unpack
 
 MAX_BODY_BYTES: Final = 5_000_000
 """Of a body, unpacked: the largest batch that Segment offers, 4,000 events, at 1,250 bytes each."""
@@ -47,12 +48,16 @@ def inbound(request: HttpRequest) -> HttpResponse:
 
 
 def _taken(request: HttpRequest) -> Parsed:
+    sent = receive(request, MAX_BODY_BYTES)
     if request.method != "POST":
         raise RequestError(405, "Send a POST.")
+    # Never a redirect: the body would be lost on the way.
+    if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+        raise RequestError(403, "Send to https://: the key would travel in the clear.")
     key = key_of(request)
     if not JSON_TYPE.fullmatch(request.content_type or ""):
         raise RequestError(415, "The Content-Type is not application/json.")
-    body = read_body(request, MAX_BODY_BYTES)
+    body = unpack(sent, request, MAX_BODY_BYTES)
     check_signature(key, request, body)
     parsed = parse_all(messages_in(_json(body)), timezone.now())
     if parsed.messages:

@@ -2,10 +2,13 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
+from django.db import connection
 
 from config import programs
 from tests.waiting import eventually
@@ -42,3 +45,15 @@ class Web:
         if self.program.process and self.program.process.poll() is None:
             self.kill()
         self.listener.close()
+
+
+@contextmanager
+def web_of_test(logs: Path) -> Iterator[Web]:
+    """A server on the database of the test, which must commit: mark it transaction=True."""
+    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
+    server = Web(logs, {**os.environ, "DATABASE_URL": urlunsplit(database)})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()

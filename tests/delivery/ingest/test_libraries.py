@@ -2,16 +2,14 @@
 
 import http.client
 import json
-import os
 from collections import Counter
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from django.db import connection
 
 from tests.clients import libraries
-from tests.clients.web import Web
+from tests.clients.web import web_of_test
 from tests.delivery.ingest.conftest import basic, refusals, stored, track
 from tests.delivery.ingest.losing import UNANSWERED, UNAVAILABLE, UNHEARD, losing
 
@@ -20,12 +18,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def web(tmp_path, source):
-    """On the database of the test."""
-    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
-    server = Web(tmp_path, {**os.environ, "DATABASE_URL": urlunsplit(database)})
-    server.start()
-    yield server
-    server.close()
+    with web_of_test(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture(scope="session", params=["python", "python_gzip", "node"])

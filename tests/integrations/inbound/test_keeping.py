@@ -216,9 +216,27 @@ def test_a_batch_costs_the_same_queries_whatever_its_size(tenant, django_assert_
     keep(tenant.pk, [identify(f"u-{number}") for number in range(count)])
     news = [identify(f"u-{number}", f"a-{number}", f"{number}@person.test") for number in range(count)]
     news += [identify(f"new-{number}") for number in range(count)]
-    with transaction.atomic(), django_assert_num_queries(11):
-        # look, savepoint, time limit, lock, look, insert people, change people, keys, devices, sources; release
+    with transaction.atomic(), django_assert_num_queries(9):
+        # look, savepoint, lock, look, ids, people and keys, devices, sources; release
         keep(tenant.pk, news)
+
+
+def test_one_message_with_news_costs_few_queries(tenant, django_assert_num_queries):
+    with transaction.atomic(), django_assert_num_queries(8):
+        # look, savepoint, lock, look, id, person and keys, sources; release
+        keep(tenant.pk, [identify("u-7", "a-7", "7@person.test", plan="free")])
+    with transaction.atomic(), django_assert_num_queries(7):
+        # the same without an id
+        keep(tenant.pk, [identify("u-7", "a-7", "7@person.test", plan="paid")])
+
+
+def test_somebody_joined_has_no_more_devices_than_anybody(tenant):
+    for user_id in ("u-1", "u-2"):
+        keep(tenant.pk, [identify(user_id, f"{user_id}-{number}") for number in range(MAX_DEVICES)])
+    keep(tenant.pk, [alias("u-1", "u-2")])
+    devices = PersonKey.objects.filter(person__user_id="u-2", kind="anonymous").order_by("pk")
+    newest = [f"u-2-{number}" for number in range(1, MAX_DEVICES)]
+    assert [key.value for key in devices] == [*newest, "u-1"]  # a previousId may be a device's, too
 
 
 @pytest.mark.django_db(transaction=True)
