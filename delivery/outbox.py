@@ -25,7 +25,7 @@ from delivery.wake import wake_after_commit
 from integrations.enums import CAPTURING_STATES
 from integrations.models import Source
 from integrations.queries import capturing_sources
-from integrations.shaping import is_plain, shape_all
+from integrations.shaping import is_plain, note_strangers, shape_all
 from integrations.spec.calls import Call
 
 CALLS_PER_SAVEPOINT: Final = 5_000
@@ -123,20 +123,27 @@ def _capture(tenant_id: int, calls: list[Call], sources: Sequence[Source] | None
     wanting = _wanting(tenant_id, sources)
     if not wanting:
         return Captured()
-    captured = _stored([source for source in wanting if is_plain(source)], calls)
+    captured = _stored([source for source in wanting if is_plain(source)], calls, [])
     for source in wanting:
         if not is_plain(source):
-            captured.add(_stored([source], shape_all(source, calls)))
+            captured.add(_stored_as_wanted(source, calls))
     if captured.event_ids:
         wake_after_commit(wanting)
     return captured
 
 
-def _stored(sources: Sequence[Source], calls: list[Call]) -> Captured:
-    """Prepared once for all of these sources, which take the calls alike."""
-    if not sources:
-        return Captured()
+def _stored_as_wanted(source: Source, calls: list[Call]) -> Captured:
     rejected: list[Rejected] = []
+    shaped = shape_all(source, calls)
+    captured = _stored([source], shaped.calls, rejected)
+    captured.add(_stored([source], note_strangers(source, shaped, (each.call for each in rejected)), []))
+    return captured
+
+
+def _stored(sources: Sequence[Source], calls: list[Call], rejected: list[Rejected]) -> Captured:
+    """Prepared once for all of these sources, which take the calls alike. What is refused is added to `rejected`."""
+    if not (sources and calls):
+        return Captured()
     if len(calls) <= CALLS_PER_STATEMENT:
         event_ids = storing.store(sources, _accepted(calls, rejected))
     else:

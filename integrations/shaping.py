@@ -3,7 +3,8 @@
 Most sources change nothing: they share one encoding, and cost one look at an attribute (`is_plain`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -39,17 +40,50 @@ def shape(source: Source, call: Call) -> Call:
     return shaped
 
 
-def shape_all(source: Source, calls: Sequence[Any]) -> list[Any]:
-    """The calls that this source wants, as it wants them; before them an identify for each person named now.
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """The calls as a source wants them, and what they tell: who has no userId, by the call of theirs, and userIds by
+    the anonymousId that their person would have without.
+    """
 
-    In the caller's transaction. At most two statements: one notes the anonymousIds that are given out, one asks whose
-    userId has become known.
+    calls: list[Any]
+    strangers: list[tuple[Call, Stranger]]
+    user_ids: dict[str, str]
+
+
+def shape_all(source: Source, calls: Sequence[Any]) -> Shaped:
+    """Of these calls those that the source wants; before them an identify for each person named now.
+
+    In the caller's transaction. One statement asks whose userId has become known, if any call tells one.
+    `note_strangers` is due once they are captured.
     """
     wanted = [call for call in calls if is_wanted(source, call)]
     identified = [_identified(source, call) for call in wanted]
-    remember(source, [_stranger(call) for call, given in zip(identified, wanted, strict=True) if call is not given])
-    named = name_by_anonymous_id(source, _user_ids(source, identified))
-    return [_ruled(source, call) for call in (*named, *identified)]
+    shaped = [_ruled(source, call) for call in identified]
+    strangers = [
+        (call, _stranger(as_told))
+        for call, as_told, given in zip(shaped, identified, wanted, strict=True)
+        if as_told is not given
+    ]
+    user_ids = _user_ids(source, identified)
+    return Shaped(_named(source, user_ids) + shaped, strangers, user_ids)
+
+
+def note_strangers(source: Source, shaped: Shaped, refused: Iterable[Any]) -> list[Call]:
+    """Note whom the source was sent under an anonymousId: not those whose calls, of `refused`, it was not sent.
+
+    One statement, none when there is nobody. Gives back the identifies that are due of people whom these very calls
+    have named as well.
+    """
+    not_sent = {id(call) for call in refused}
+    sent = [stranger for call, stranger in shaped.strangers if id(call) not in not_sent]
+    remember(source, sent)
+    known = {each.anonymous_id for each in sent} & shaped.user_ids.keys()
+    return _named(source, {anonymous_id: shaped.user_ids[anonymous_id] for anonymous_id in known})
+
+
+def _named(source: Source, user_ids: dict[str, str]) -> list[Any]:
+    return [_ruled(source, call) for call in name_by_anonymous_id(source, user_ids)]
 
 
 def _identified(source: Source, call: Any) -> Any:

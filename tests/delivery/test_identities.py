@@ -49,6 +49,15 @@ def test_events_are_counted_by_the_kind_of_identity(source):
     assert found.warnings == []
 
 
+def test_a_call_that_got_an_anonymous_id_and_was_refused_is_no_share(source):
+    source.identity = IdentityMode.TOOL_ID
+    source.save()
+    captured = capture_many(source.tenant_id, [opened(), {**opened(), "event": ""}, opened("u-7")])
+    assert len(captured.refused) == 1
+    found = identities_of(source)
+    assert (found.customers, found.anonymous, found.nobodys, found.total) == (2, 1, 0, 3)  # one is the identify
+
+
 def test_only_the_last_days_and_the_newest_events_count(source, monkeypatch):
     capture_many(source.tenant_id, [opened("u-1"), opened()])
     days_ago("delivery_event", "captured_at", 8)

@@ -73,6 +73,25 @@ def test_when_the_user_id_becomes_known_one_identify_carries_both(anonymous_sour
     assert identify["context"]["integration"]["name"] == "headwater"
 
 
+def test_a_person_who_is_anonymous_and_named_in_one_batch_is_identified(anonymous_source):
+    captured = capture_many(anonymous_source.tenant_id, [opened(), opened("u-7")])
+    expected = [("track", None, "headwater-7"), ("track", "u-7", None), ("identify", "u-7", "headwater-7")]
+    assert ids(anonymous_source) == expected
+    assert len(captured.event_ids) == 3
+
+
+def test_an_anonymous_id_that_was_refused_was_not_sent(anonymous_source):
+    """Neither alone nor beside others: what Segment was never sent must not be joined to anybody."""
+    refused = {**opened(), "properties": "none"}
+    other = opened(yourToolId="8", traits={"email": "bob@person.test"})
+    captured = capture_many(anonymous_source.tenant_id, [refused, other, {**opened(), "event": ""}])
+    assert len(captured.refused) == 2
+    assert list(AnonymousId.objects.values_list("value", flat=True)) == ["headwater-8"]
+    assert name_by_email([anonymous_source], {"ada@person.test": "u-7"}) == {}
+    capture(anonymous_source.tenant_id, opened("u-7"))
+    assert ids(anonymous_source) == [("track", None, "headwater-8"), ("track", "u-7", None)]
+
+
 def test_a_person_who_was_never_anonymous_is_not_identified(anonymous_source):
     capture(anonymous_source.tenant_id, opened("u-7"))
     assert ids(anonymous_source) == [("track", "u-7", None)]

@@ -1,7 +1,7 @@
 import pytest
 
 from integrations.enums import IdentityMode
-from integrations.shaping import is_plain, is_wanted, shape, shape_all
+from integrations.shaping import is_plain, is_wanted, note_strangers, shape, shape_all
 from integrations.trial import EVENT, trial_call
 from tenants.scoping import scope
 
@@ -95,7 +95,7 @@ def test_a_source_is_not_sent_the_tracks_that_it_does_not_want(source):
     page = {"type": "page", "name": "Email Opened", "userId": "u-7"}
     assert [is_wanted(source, call) for call in (CALL, clicked, page, "no call")] == [False, True, True, True]
     with scope(source.tenant_id):
-        assert shape_all(source, [CALL, clicked, page]) == [clicked, page]
+        assert shape_all(source, [CALL, clicked, page]).calls == [clicked, page]
 
 
 def test_the_anonymous_id_is_made_of_what_is_left_out(by_email_hash):
@@ -107,8 +107,8 @@ def test_the_anonymous_id_is_made_of_what_is_left_out(by_email_hash):
 def test_the_identify_of_a_person_who_is_named_goes_by_the_rules(by_tool_id):
     by_tool_id.property_rules = {"email": "drop"}
     with scope(by_tool_id.tenant_id):
-        shape_all(by_tool_id, [CALL])
-        identify, _ = shape_all(by_tool_id, [{**CALL, "userId": "u-7"}])
+        note_strangers(by_tool_id, shape_all(by_tool_id, [CALL]), [])
+        identify, _ = shape_all(by_tool_id, [{**CALL, "userId": "u-7"}]).calls
     assert (identify["type"], identify["userId"], identify["anonymousId"]) == ("identify", "u-7", "headwater-7")
     assert identify["traits"] == {}
 
