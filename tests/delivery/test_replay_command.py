@@ -9,6 +9,7 @@ from delivery.enums import BatchState
 from delivery.models import Batch, Event, Replay
 from delivery.outbox import capture_many
 from integrations.services import pause_source
+from tenants.models import AuditEntry
 from tenants.scoping import every_tenant
 from tests.delivery.steps import sure
 
@@ -55,6 +56,14 @@ def test_replay_with_a_yes_queues_the_events(source, events):
     again = run(source, "--since", "2026-01-01", "--yes", "--token", "t-1").splitlines()
     assert again[0] == "0 events in 0 batches."
     assert again[-1].startswith(f"Done before, as replay {made.pk} at ")
+
+
+def test_a_replay_is_in_the_history_of_the_tenant_once(source, events):
+    for _twice in range(2):
+        run(source, "--since", "2026-01-01", "--yes", "--token", "t-1")
+    entry = AuditEntry.objects.get(deed="sent again events of")
+    made = Replay.objects.get()
+    assert (entry.by, entry.subject, entry.details) == (None, source.name, {"events": 2, "replay": made.pk})
 
 
 def test_replay_as_json_is_one_object(source, events):

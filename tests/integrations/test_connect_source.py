@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from integrations.models import Source, WriteKey
+from tenants.models import AuditEntry
 from tenants.scoping import every_tenant
 from tests.conftest import WRITE_KEY
 
@@ -51,6 +52,16 @@ def test_connect_source_reads_the_key_from_a_pipe(piped, tenant):
         f"write_key_fingerprint: {source.write_key.fingerprint}",
     ]
     assert err == ""
+
+
+def test_connect_source_is_in_the_history_of_the_tenant(piped, tenant):
+    piped(WRITE_KEY, "--tenant", "acme", "--region", "eu", "--name", "Production")
+    with pytest.raises(CommandError, match="source named"):
+        piped(WRITE_KEY, "--tenant", "acme", "--region", "eu", "--name", "Production")
+
+    entry = AuditEntry.objects.get()
+    assert (entry.tenant_id, entry.by, entry.by_label) == (tenant.pk, None, "Headwater")
+    assert (entry.deed, entry.subject, entry.details) == ("connected", "Production", {"region": "eu"})
 
 
 def test_connect_source_asks_at_a_terminal_without_echo(tenant, monkeypatch):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 from django.utils.dateparse import parse_datetime
 
 from delivery import replay
@@ -14,6 +15,7 @@ from delivery.errors import ReplayError
 from delivery.replay import Count, Replayed
 from delivery.replayable import Criteria
 from integrations.models import Source
+from tenants.audit import note
 from tenants.scoping import every_tenant, scope
 
 
@@ -53,7 +55,7 @@ class Command(BaseCommand):
             self.stdout.write("\n".join([*_sentences(counted), *notes]))
         done = None
         if not options["dry_run"] and (options["yes"] or _confirmed(counted)):
-            done = replay.replay(source, criteria, token=token, requested_by=f"{getpass.getuser()} (command line)")
+            done = _replayed(source, criteria, token)
         if options["json"]:
             facts = {**counted.as_dict(), "notes": notes, **_outcome(done)}
             self.stdout.write(json.dumps(facts))
@@ -67,6 +69,17 @@ def _source(source_id: int) -> Source:
     if source is None:
         raise CommandError(f"There is no source {source_id}. manage.py status lists them with their ids.")
     return source
+
+
+@transaction.atomic
+def _replayed(source: Source, criteria: Criteria, token: str) -> Replayed:
+    """The history of the tenant has it once, as the replay itself."""
+    by = f"{getpass.getuser()} (command line)"
+    done = replay.replay(source, criteria, token=token, requested_by=by)
+    if done.fresh:
+        counts = {"events": done.replay.event_count, "replay": done.replay.pk}
+        note(source.tenant_id, None, "sent again events of", source.name, **counts)
+    return done
 
 
 def _criteria(options: dict[str, Any]) -> Criteria:

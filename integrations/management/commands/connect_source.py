@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
 from integrations import services
 from integrations.enums import Region
@@ -12,6 +13,7 @@ from integrations.forms import NameForm
 from integrations.models import Source
 from integrations.secrets import Secret
 from integrations.write_keys import check_write_key, clean_write_key
+from tenants.audit import note
 from tenants.models import Tenant
 
 LONGEST_INPUT = 10_000
@@ -51,9 +53,16 @@ class Command(BaseCommand):
         if not form.is_valid():
             raise CommandError(f"--name: {' '.join(map(str, form.errors['name']))}")
         try:
-            return services.connect_source(tenant, name=form.cleaned_data["name"], region=region, write_key=write_key)
+            return _connected(tenant, form.cleaned_data["name"], region, write_key)
         except SourceNameError as error:
             raise CommandError(f"{error} (--name)") from None
+
+
+@transaction.atomic
+def _connected(tenant: Tenant, name: str, region: Region, write_key: Secret) -> Source:
+    source = services.connect_source(tenant, name=name, region=region, write_key=write_key)
+    note(tenant.pk, None, "connected", source.name, region=source.region)
+    return source
 
 
 def _write_key() -> tuple[Secret, list[str]]:
