@@ -323,7 +323,15 @@ UNFOLD = {
                     {"title": "Review", "icon": "checklist", "link": reverse_lazy("staff_review")},
                 ],
             },
-            {"title": "Segment", "items": [_admin_page("Sources", "hub", "integrations_source")]},
+            {
+                "title": "Segment",
+                "items": [
+                    {"title": "Sources by state", "icon": "monitoring", "link": reverse_lazy("staff_board")},
+                    _admin_page("Sources", "hub", "integrations_source"),
+                    _admin_page("People", "groups", "integrations_person"),
+                    _admin_page("API keys", "key", "integrations_apikey"),
+                ],
+            },
             {
                 "title": "Tenants",
                 "items": [

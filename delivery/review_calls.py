@@ -55,7 +55,9 @@ def _newest(tenant_id: int, since: datetime, limit: int) -> Iterator[Sighting]:
     with connection.cursor() as cursor:
         cursor.execute(NEWEST, {"tenant": tenant_id, "limit": limit})
         rows = cursor.fetchall()
-    yield from filter(None, (_sighting(*row, since) for row in rows))
+    for captured_at, message_id, payload in rows:
+        if sighting := _sighting(captured_at, message_id, payload, since):
+            yield sighting
 
 
 def from_everyone(since: datetime, limit: int | None = None) -> Iterator[Sighting]:

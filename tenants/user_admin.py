@@ -68,7 +68,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         if obj is None:
             return ()
-        rights = () if request.user.is_superuser else ("is_staff", "is_superuser")  # type: ignore[union-attr]
+        rights = () if request.user.is_superuser else ("is_staff", "is_superuser")
         return (*self.readonly_fields, *rights)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -117,7 +117,7 @@ def list_of_memberships(of: str, pk: int) -> SafeString:
 
 def may_change(request: HttpRequest, user: User) -> bool:
     """Nobody gets at the account of somebody with more rights."""
-    return request.user.has_perm("tenants.change_user") and (request.user.is_superuser or not user.is_superuser)  # type: ignore[union-attr]
+    return request.user.has_perm("tenants.change_user") and (request.user.is_superuser or not user.is_superuser)
 
 
 @admin.site.admin_view

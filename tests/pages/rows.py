@@ -192,6 +192,8 @@ ROWS: Final[Mapping[str, Row]] = {
     "mfa_download_recovery_codes": Row(SIGNED_IN, 404),
     "usersessions_list": Row(SIGNED_IN),
     "staff_review": Row(STAFF),
+    "staff_board": Row(STAFF),
+    "staff_account": Row(STAFF, arguments={"deed": "account_deed"}),
     "staff_visit": Row(STAFF),
     "staff_leave": Row(STAFF, 405),
     "staff_act": Row(STAFF),
