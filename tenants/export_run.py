@@ -55,27 +55,33 @@ def run(seconds: float = SECONDS) -> int:
 
 def _work(pk: UUID, until: float) -> None:
     """At least one step. An error costs the others nothing, and this one a try."""
-    if not begin(pk):
+    tenant = begin(pk)
+    if tenant is None:
         return
     try:
-        while step(pk) and time.monotonic() < until:
+        with scope(tenant.pk):
+            parts = parts_of(tenant)
+        while step(pk, parts) and time.monotonic() < until:
             pass
     except Exception:
         log.exception("A step of export %s failed.", pk)
 
 
 @transaction.atomic
-def begin(pk: UUID) -> bool:
-    """Committed before the first step, so that the tries of a worker that dies of it are counted too."""
+def begin(pk: UUID) -> Tenant | None:
+    """Whose it is; None when there is nothing to be done for it now.
+
+    Committed before the first step, so that the tries of a worker that dies of it are counted too.
+    """
     export = _locked(pk)
     if export is None or Erasure.objects.filter(tenant_number=export.tenant_id, done_at=None).exists():
-        return False
+        return None
     if export.tries >= MOST_TRIES:
         _fail(export)
-        return False
+        return None
     export.state, export.tries, export.moved_at = ExportState.RUNNING, export.tries + 1, timezone.now()
     export.save()
-    return True
+    return export.tenant
 
 
 def _locked(pk: UUID) -> Export | None:
@@ -107,13 +113,12 @@ def parts_of(tenant: Tenant) -> dict[str, Part]:
 
 
 @transaction.atomic
-def step(pk: UUID) -> bool:
+def step(pk: UUID, parts: dict[str, Part]) -> bool:
     """Whether there is more to do, and nobody else does it."""
     export = _locked(pk)
     if export is None or export.state != ExportState.RUNNING:
         return False
     with scope(export.tenant_id):
-        parts = parts_of(export.tenant)
         if not export.place:
             _begin_file(export, parts)
         is_done = not _add_rows(export, parts)

@@ -118,6 +118,14 @@ def delete_source(source_id: int) -> None:
     delete(source, source.name, by=_owner(source.tenant_id))
 
 
+def ask_for_export(tenant_id: int) -> None:
+    """As an owner does on its page."""
+    from tenants.exports import ask_for_export as ask
+
+    owner = _owner(tenant_id)
+    ask(owner.tenants.get(), by=owner)
+
+
 def cascade(tenant_id: int) -> None:
     """A deletion that asks for no erasure."""
     from tenants.models import Tenant
@@ -160,7 +168,7 @@ COMMANDS: dict[str, Any] = {
     command.__name__: command
     for command in (
         *(connect, issue_key, connect_many, capture, capture_calls, rename_and_capture),
-        *(change, delete_tenant, delete_source, cascade, task, hint, sweep),
+        *(change, delete_tenant, delete_source, ask_for_export, cascade, task, hint, sweep),
     )
 }
 

@@ -16,7 +16,8 @@ MEMBERS = [("README.txt", [b"Hello.\n"]), ("empty.jsonl", []), ("d/é.jsonl", [o
 
 def written(members):
     """By another process after each piece: nothing but JSON is handed on."""
-    state, file = {}, b""
+    state: export_zip.State = {}
+    file = b""
     for name, chunks in members:
         export_zip.opened(name, state)
         body = b""
