@@ -12,4 +12,7 @@ from tenants.queries import audit_entries, page_of, searched
 def audit(request: TenantRequest) -> HttpResponseBase:
     person, what = searched(request, "person"), searched(request, "what")
     page = page_of(audit_entries(person, what), request)
+    for entry in page:
+        # For the page alone: nothing of it is saved.
+        entry.details = {name.replace("_", " "): value for name, value in entry.details.items()}
     return render(request, "tenants/audit.html", {"page": page, "person": person, "what": what})

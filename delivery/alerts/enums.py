@@ -1,3 +1,5 @@
+from typing import Final
+
 from django.db import models
 
 
@@ -9,6 +11,19 @@ class IncidentKind(models.TextChoices):
     BACKLOG = "backlog", "Events wait too long"
     REFUSALS = "refusals", "Many events are refused at capture"
     RETENTION = "retention", "Old events are about to expire unsent"
+
+    @property
+    def when_over(self) -> str:
+        """What is told when it has recovered; that old events expire is announced and nothing else."""
+        return _WHEN_OVER.get(self.value, self.label)
+
+
+_WHEN_OVER: Final = {
+    IncidentKind.KEY_REFUSED.value: "Segment takes the write key again",
+    IncidentKind.HELD.value: "Sending goes on",
+    IncidentKind.BACKLOG.value: "Events do not wait too long any more",
+    IncidentKind.REFUSALS.value: "Few events are refused again",
+}
 
 
 class Phase(models.TextChoices):

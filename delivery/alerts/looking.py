@@ -70,7 +70,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT count(*) FROM (
         SELECT FROM delivery_refusal
-        WHERE source_id = source.id AND refused_at > clock_timestamp() - interval '1 hour' LIMIT most.refused + 1
+        WHERE source_id = source.id AND refused_at > statement_timestamp() - interval '1 hour' LIMIT most.refused + 1
     ) AS late
 ) AS refusals
 WHERE source.id = ANY(%(troubled)s) OR source.state <> 'disconnected' AND (

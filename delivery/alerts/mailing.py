@@ -12,7 +12,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.db import connection
 from django.template.loader import render_to_string
 
-from delivery.alerts.enums import MailState, Phase
+from delivery.alerts.enums import MailState
 from delivery.alerts.links import stop_url
 from delivery.alerts.models import AlertMail
 from delivery.alerts.telling import Item, choice_of, items_of
@@ -146,8 +146,7 @@ def subject_of(member: Membership, items: list[Item]) -> str:
     sources = {item.source_id for item in items}
     first = items[0]
     if len(items) == 1:
-        over = {Phase.RECOVERED: ": recovered", Phase.PASSED: ": over already"}.get(Phase(first.phase), "")
-        text = f"{first.source} ({member.tenant}): {first.kind_label}{over}"
+        text = f"{first.source} ({member.tenant}): {first.headline}"
     else:
         what = f"“{first.source}”" if len(sources) == 1 else f"{len(sources)} sources"
         text = f"{member.tenant}: {len(items)} alerts about {what}"

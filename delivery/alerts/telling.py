@@ -47,8 +47,11 @@ class Item:
         return datetime.fromisoformat(self.closed_at) if self.closed_at else None
 
     @property
-    def kind_label(self) -> str:
-        return IncidentKind(self.kind).label
+    def headline(self) -> str:
+        kind = IncidentKind(self.kind)
+        if self.phase == Phase.RECOVERED:
+            return kind.when_over
+        return f"{kind.label} (over already)" if self.phase == Phase.PASSED else kind.label
 
 
 def items_of(alert: Alert, choice: AlertChoice) -> list[Item]:

@@ -63,7 +63,7 @@ def test_recovery_is_mailed_with_both_times(source, owner, mail_server):
     run()
     release(source)
     assert [run(), run()] == [1, 0]
-    assert mail_server.parsed()[1]["Subject"] == "Main (Acme): Segment refuses the write key: recovered"
+    assert mail_server.parsed()[1]["Subject"] == "Main (Acme): Segment takes the write key again"
     assert re.search(r"It began .* UTC and was over .* UTC\.", texts(mail_server)[1])
 
 
@@ -72,7 +72,7 @@ def test_what_was_over_before_it_was_told_is_told_in_one(source, owner, mail_ser
     look_around()
     release(source)
     assert run() == 1
-    assert mail_server.parsed()[0]["Subject"] == "Main (Acme): Segment refuses the write key: over already"
+    assert mail_server.parsed()[0]["Subject"] == "Main (Acme): Segment refuses the write key (over already)"
     assert REASON in texts(mail_server)[0]
 
 
@@ -83,7 +83,7 @@ def test_many_sources_at_once_are_one_mail(tenant, owner, admin, mail_server):
     assert sorted(mail_server.recipients()) == [admin.email, owner.email]
     assert mail_server.parsed()[0]["Subject"] == "Acme: 23 alerts about 23 sources"
     assert texts(mail_server)[0].count(REASON) == 20
-    assert "And 3 more:" in texts(mail_server)[0]
+    assert "And 3 more." in texts(mail_server)[0]
 
 
 def test_200_sources_held_within_a_minute_are_one_mail(tenant, owner, mail_server):
@@ -104,7 +104,7 @@ def test_200_sources_held_within_a_minute_are_one_mail(tenant, owner, mail_serve
     tell_news()
     assert mailing.send_due() == 1
     assert [mail["Subject"] for mail in mail_server.parsed()] == ["Acme: 200 alerts about 200 sources"]
-    assert "And 180 more:" in texts(mail_server)[0]
+    assert "And 180 more." in texts(mail_server)[0]
 
 
 def test_hold_by_staff_is_mailed_in_words_for_the_customer(source, owner, staff, mail_server, settings):
@@ -118,7 +118,7 @@ def test_hold_by_staff_is_mailed_in_words_for_the_customer(source, owner, staff,
     )
     staff_deeds.resume(source, "Mended.", by=staff)
     assert run() == 1
-    assert mail_server.parsed()[1]["Subject"] == "Main (Acme): Sending is held: recovered"
+    assert mail_server.parsed()[1]["Subject"] == "Main (Acme): Sending goes on"
 
 
 def test_fifth_alert_of_an_hour_waits_and_tells_all(tenant, owner, mail_server):
