@@ -107,7 +107,7 @@ def test_events_carry_segments_user_id_else_the_customers_else_are_refused(produ
     refused = owner.read(f"{SEGMENT_PAGES}{sources['Plain']}/refused/")
     nobody = ("Nobody to attach it to: no userId", "The call does not say whom it is about.")
     # Of the stranger, and of the two people of the demo without an id.
-    assert re.findall(f"<td>({nobody[0]})<br>.*>(.*)</span></td>", refused) == [nobody] * 3
+    assert re.findall(f">({nobody[0]})<br>.*>(.*)</span></td>", refused) == [nobody] * 3
 
 
 @pytest.mark.usefixtures("campaign")
