@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from delivery.admin_states import COLOURS
 from delivery.enums import BatchState
+from delivery.holding import holds
 from delivery.models import Attempt, Batch, Event, Pending
 from integrations.enums import SourceState
 from integrations.staff_admin import NOTHING, at, badge, link, related
@@ -24,7 +25,7 @@ class Step(NamedTuple):
 
 
 def journey(event: Event) -> list[Step]:
-    batches = list(Batch.objects.filter(event_ids__contains=[event.pk]).order_by("id").defer("event_ids"))
+    batches = list(Batch.objects.filter(holds(event.source_id, event.pk)).order_by("id").defer("event_ids"))
     attempts = list(Attempt.objects.filter(batch__in=batches).order_by("batch_id", "number")[:MOST_ATTEMPTS])
     steps = [Step(at(event.captured_at), badge("Captured", "primary"), format_html("for {}", link(event.source)))]
     if Pending.objects.filter(source_id=event.source_id, event_id=event.pk).exists():

@@ -10,7 +10,8 @@ from typing import Final
 
 from django.db.models import Q
 
-from delivery.models import Batch, Event
+from delivery.holding import batches_holding
+from delivery.models import Event
 from integrations.models import Source
 from integrations.staff_admin import tenants_named
 
@@ -22,17 +23,18 @@ MOST_EVENTS: Final = 1_000
 
 def event_condition(term: str) -> Q:
     """By messageId, userId (both exact), tenant, or the beginning of an event's name."""
-    return Q(pk__in=_event_ids(term)) | Q(source_id__in=_sources_of(term))
+    return Q(pk__in=[event_id for _, event_id in _events(term)]) | Q(source_id__in=_sources_of(term))
 
 
 def batch_condition(term: str) -> Q:
     """The batches of the events that `event_condition` finds, of a tenant's sources, or with this number."""
-    return _batches_of_events(term) | Q(source_id__in=_sources_of(term)) | _number("id", term)
+    batches = batches_holding(_events(term))
+    return Q(pk__in=batches) | Q(source_id__in=_sources_of(term)) | _number("id", term)
 
 
 def attempt_condition(term: str) -> Q:
-    batches = Batch.objects.filter(_batches_of_events(term)).order_by("-id").values_list("id", flat=True)[:MOST_EVENTS]
-    return Q(batch_id__in=list(batches)) | Q(source_id__in=_sources_of(term)) | _number("batch_id", term)
+    batches = batches_holding(_events(term))
+    return Q(batch_id__in=batches) | Q(source_id__in=_sources_of(term)) | _number("batch_id", term)
 
 
 def refusal_condition(term: str) -> Q:
@@ -47,28 +49,27 @@ def source_condition(term: str) -> Q:
     return Q(source_id__in=_sources_of(term)) | Q(source__name__icontains=term)
 
 
-def _event_ids(term: str) -> list[int]:
-    """One query for each column. All in one OR, ordered by id, and PostgreSQL may walk the log backwards for a row that
-    is not there.
+def _events(term: str) -> list[tuple[int, int]]:
+    """Source id and id. One query for each column: all in one OR, ordered by id, and PostgreSQL may walk the log
+    backwards for a row that is not there.
     """
-    conditions = [Q(user_id=term), Q(id__gt=_newest_event_id() - NEWEST_EVENTS, name__istartswith=term)]
+    conditions = [Q(user_id=term), newest_events() & Q(name__istartswith=term)]
     with suppress(ValueError):
         conditions.append(Q(message_id=uuid.UUID(term)))
-    newest = [Event.objects.filter(condition).order_by("-id").values_list("id", flat=True) for condition in conditions]
-    return [event_id for ids in newest for event_id in ids[:MOST_EVENTS]]
-
-
-def _batches_of_events(term: str) -> Q:
-    ids = _event_ids(term)
-    return Q(event_ids__overlap=ids) if ids else Q(pk__in=[])
+    newest = [
+        Event.objects.filter(condition).order_by("-id").values_list("source_id", "id") for condition in conditions
+    ]
+    return [event for events in newest for event in events[:MOST_EVENTS]]
 
 
 def _sources_of(term: str) -> list[int]:
     return list(Source.objects.filter(tenant_id__in=tenants_named(term)).values_list("pk", flat=True))
 
 
-def _newest_event_id() -> int:
-    return Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
+def newest_events() -> Q:
+    """Those that are looked through for what has no index: the walk for a row that is not there ends with them."""
+    newest = Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    return Q(id__gt=newest - NEWEST_EVENTS)
 
 
 def _number(field: str, term: str) -> Q:

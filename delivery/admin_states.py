@@ -4,29 +4,32 @@ from itertools import chain
 from typing import Any, Final
 
 from django.contrib import admin
-from django.contrib.postgres.fields import ArrayField
 from django.db.models import (
-    BigIntegerField,
     Case,
     CharField,
-    Exists,
-    F,
-    Func,
     OuterRef,
     QuerySet,
     Subquery,
     Value,
     When,
 )
+from django.db.models.expressions import RawSQL
+from django.db.models.lookups import GreaterThan
 from django.http import HttpRequest
 
+from delivery.admin_search import NEWEST_EVENTS, newest_events
 from delivery.enums import BatchState, Hold, Outcome
+from delivery.holding import HOLDS
 from delivery.models import Batch, Event, Pending
+from integrations.enums import Region
+from integrations.staff_admin import WithinFilter
 
 WAITING: Final = "waiting"
 CALL_TYPES: Final = ("track", "identify", "page", "screen", "group", "alias")
 MOST_EVENTS: Final = 10_000
 MOST_BATCHES: Final = 500
+NEWEST: Final = f"{{}} (of the newest {NEWEST_EVENTS:,} events)"
+"""There is no index for it."""
 STATE_LABELS: Final[dict[str, str]] = {WAITING: "Waiting", **dict(BatchState.choices), BatchState.OPEN: "In a batch"}
 COLOURS: Final[dict[str, str]] = {
     BatchState.OPEN: "info",
@@ -49,13 +52,21 @@ COLOURS: Final[dict[str, str]] = {
 }
 
 
+LAST_STATE: Final = f"""
+SELECT state FROM delivery_batch
+WHERE {HOLDS.format(source="delivery_event.source_id", event="delivery_event.id")} ORDER BY id + 0 DESC LIMIT 1
+"""  # noqa: S608  # see HOLDS
+
+
 def with_state(events: QuerySet[Event]) -> QuerySet[Any]:
     """Annotate `state`: "waiting", a BatchState, or None for an event whose batch is gone."""
-    this_event = Func(OuterRef("pk"), template="ARRAY[%(expressions)s]", output_field=ArrayField(BigIntegerField()))
-    # "+ 0" keeps PostgreSQL from walking all batches backwards by id instead of asking the index of their events.
-    last_batch = Batch.objects.filter(event_ids__contains=this_event).order_by((F("id") + 0).desc()).values("state")[:1]
-    waiting = Exists(Pending.objects.filter(source_id=OuterRef("source_id"), event_id=OuterRef("pk")))
-    state = Case(When(waiting, then=Value(WAITING)), default=Subquery(last_batch), output_field=CharField())
+    # No EXISTS: PostgreSQL would read all that is pending into a hash, to look up the events of a page.
+    waiting = Pending.objects.filter(source_id=OuterRef("source_id"), event_id=OuterRef("pk")).values("event_id")[:1]
+    state = Case(
+        When(GreaterThan(Subquery(waiting), 0), then=Value(WAITING)),
+        default=RawSQL(LAST_STATE, []),  # noqa: S611  # the text above
+        output_field=CharField(),
+    )
     return events.annotate(state=state)
 
 
@@ -84,14 +95,33 @@ class EventStateFilter(admin.SimpleListFilter):
 class CallTypeFilter(admin.SimpleListFilter):
     """A list of all types that occur would have to read all events."""
 
-    title = "call"
+    title = NEWEST.format("call")
     parameter_name = "type"
 
     def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
         return [(name, name) for name in CALL_TYPES]
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
-        return queryset.filter(type=self.value()) if self.value() in CALL_TYPES else queryset
+        return queryset.filter(newest_events(), type=self.value()) if self.value() in CALL_TYPES else queryset
+
+
+class EventRegionFilter(admin.SimpleListFilter):
+    title = NEWEST.format("region")
+    parameter_name = "region"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
+        return list(Region.choices)
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        return queryset.filter(newest_events(), source__region=self.value()) if self.value() in Region else queryset
+
+
+class EventTimeFilter(WithinFilter):
+    title = NEWEST.format("time")
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        within = super().queryset(request, queryset)
+        return within.filter(newest_events()) if self.value() in self.spans else within
 
 
 class AnswerFilter(admin.SimpleListFilter):

@@ -5,7 +5,6 @@ batch deletes the pending rows and writes one Batch; from then on all state is o
 """
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -166,8 +165,6 @@ class Batch(models.Model):
     class Meta:
         verbose_name_plural = "batches"
         indexes = [
-            # The batch of an event. What waits in a pending list would be put in by one cut, which takes 350 ms then.
-            GinIndex(fields=["event_ids"], name="batch_event_ids", fastupdate=False),
             # A source's batches; and what became of its events in the last hour, day or week, without reading rows.
             models.Index(
                 fields=["source", "closed_at"], include=["state", "event_count", "again"], name="batch_by_source"

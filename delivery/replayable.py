@@ -12,6 +12,7 @@ from django.db import connection
 from delivery.clock import database_now
 from delivery.enums import BatchState
 from delivery.errors import ReplayError
+from delivery.holding import batches_holding
 from delivery.retry import AMBIGUOUS_FOR_AT_MOST
 from integrations.models import Source
 
@@ -19,10 +20,7 @@ MOST_EVENTS: Final = 500_000
 """In one replay: it is one transaction, and its list is held in memory."""
 CHUNK: Final = 20_000
 FEW: Final = 50
-"""So many events are looked for by the index of the batches' events; more by the range of their ids.
-
-PostgreSQL may compare two arrays element by element, which takes minutes when both are long.
-"""
+"""So many events are looked for one by one (delivery/holding.py); more by the range of their ids."""
 
 ENDED: Final = (BatchState.ACCEPTED, BatchState.QUARANTINED, BatchState.SET_ASIDE)
 """The states of the newest batch of an event that can be sent again."""
@@ -222,20 +220,29 @@ LEFT JOIN LATERAL (
     SELECT id, outcome, status_code FROM delivery_attempt WHERE batch_id = batch.id ORDER BY number DESC LIMIT 1
 ) AS last ON true
 WHERE batch.source_id = %(source)s
-    AND batch.event_ids[1] <= %(last)s AND batch.event_ids[cardinality(batch.event_ids)] >= %(first)s
-    AND (%(few)s::bigint[] IS NULL OR batch.event_ids && %(few)s::bigint[])
+    AND {which}
 ORDER BY batch.id
 """
+OF_THESE: Final = "batch.id = ANY(%(batches)s)"
+OF_RANGE: Final = """
+batch.event_ids[1] <= %(last)s AND batch.event_ids[cardinality(batch.event_ids)] >= %(first)s
+AND EXISTS (SELECT FROM unnest(batch.event_ids) AS held (id) WHERE held.id = ANY(%(events)s::bigint[]))
+"""
+# PostgreSQL looks a value up in a constant list by its hash. Comparing two long arrays takes it minutes.
 
 
 def _pasts(source: Source, event_ids: list[int]) -> dict[int, _Past]:
     """Of the events, in the order of their ids, that were ever put in a batch: wholes, halves and replays count."""
     pasts: dict[int, _Past] = {}
     wanted = set(event_ids)
-    few = event_ids if len(event_ids) <= FEW else None
-    values = {"first": event_ids[0], "last": event_ids[-1], "few": few}
+    values: dict[str, Any] = {"source": source.pk, "region": source.region}
+    if len(event_ids) <= FEW:
+        which, values["batches"] = OF_THESE, batches_holding([(source.pk, event_id) for event_id in event_ids])
+    else:
+        which, values["events"] = OF_RANGE, event_ids
+        values |= {"first": event_ids[0], "last": event_ids[-1]}
     with connection.cursor() as cursor:
-        cursor.execute(BATCHES, {"source": source.pk, "region": source.region, **values})
+        cursor.execute(BATCHES.format(which=which), values)
         while rows := cursor.fetchmany(100):
             for row in rows:
                 _remember(pasts, wanted, row)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from delivery.holding import holds
 from delivery.models import Attempt, Batch, Event
 from delivery.pages.events import Row, row_of
 from integrations.models import Source
@@ -36,7 +37,7 @@ def story_of(source: Source, event_id: int) -> Story | None:
         return None
     event = Event.objects.filter(source=source, pk=event_id).first()
     # Its other events are not shown, and may be thousands.
-    batches = Batch.objects.filter(source=source, event_ids__contains=[event_id]).defer("event_ids").order_by("pk")
+    batches = Batch.objects.filter(holds(source.pk, event_id)).defer("event_ids").order_by("pk")
     found = list(batches)
     if event is None and not found:
         return None
