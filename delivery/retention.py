@@ -143,9 +143,10 @@ def _expire(report: Report, now: datetime, until: float) -> None:
 
 OWED: Final = """
 SELECT EXISTS (
-    SELECT 1 FROM integrations_source AS source WHERE EXISTS (
-        SELECT 1 FROM delivery_pending WHERE source_id = source.id AND event_id >= %(first)s AND event_id < %(end)s
-    )
+    SELECT 1 FROM integrations_source AS source WHERE (
+        SELECT min(event_id) FROM delivery_pending
+        WHERE source_id = source.id AND event_id >= %(first)s AND event_id < %(end)s
+    ) IS NOT NULL
 ) OR EXISTS (
     SELECT 1 FROM (
         SELECT event_ids FROM delivery_batch WHERE state = 'open'
