@@ -4,7 +4,8 @@ Segment bills by calls or by distinct users, so both are told. Every query looks
 there are.
 """
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -103,6 +104,12 @@ def newest_calls(source: Source) -> list[Call]:
     events = Event.objects.filter(source=source).order_by("-pk").values_list("payload", flat=True)[:PAYLOADS]
     calls = (orjson.loads(payload) for payload in events if payload)
     return [call for call in calls if not is_trial(call)]
+
+
+def property_names(calls: Iterable[Call]) -> list[str]:
+    """The most frequent names of properties and traits: more than so many make a form that nobody can send."""
+    counted = Counter(name for call in calls for name in properties_of(call))
+    return [name for name, _count in counted.most_common(NAMES)]
 
 
 def preview(

@@ -2,16 +2,16 @@
 
 from functools import partial
 
+from django.contrib import messages
 from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 
 from delivery import what_is_sent as lately
 from integrations import services
-from integrations.deeds import Deed, carry_out
+from integrations.deeds import SEEN, Deed, carry_out
 from integrations.errors import EditConflictError
 from integrations.locking import stamp
 from integrations.models import Source
-from integrations.property_rules import properties_of
 from integrations.sent_forms import SentForm
 from integrations.views import get_or_post, posted
 from tenants.access import TenantRequest, tenant_view
@@ -19,6 +19,7 @@ from tenants.enums import Role
 
 EDITED = ("identity", "events_off", "property_rules")
 
+_AS_IS = "send it as it is"
 _CONFLICT = "The page that you opened no longer shows what is sent: what you see below is your own choice."
 
 
@@ -28,19 +29,23 @@ def what_is_sent(request: TenantRequest, source_id: int) -> HttpResponseBase:
     """`preview` shows what the choice would do; without it, the choice is saved."""
     source = get_object_or_404(Source, pk=source_id)
     calls = lately.newest_calls(source)
-    names = {name for call in calls for name in properties_of(call)}
-    form = SentForm(posted(request), source=source, event_names=lately.tracked_names(source), property_names=names)
+    form = SentForm(
+        posted(request),
+        source=source,
+        event_names=lately.tracked_names(source),
+        property_names=lately.property_names(calls),
+    )
     conflict = ""
     if form.is_valid() and "preview" not in request.POST:
         try:
-            carry_out(request, source, _deed(source, form))
+            _save(request, source, form)
             return redirect("delivery:what_is_sent", request.tenant.slug, source.pk)
         except EditConflictError:
             conflict = _CONFLICT
     context = {
         "source": source,
         "form": form,
-        "seen": request.POST.get("seen", "") if _only_looks(request, conflict) else stamp(source, *EDITED),
+        "seen": request.POST.get(SEEN, "") if _only_looks(request, conflict) else stamp(source, *EDITED),
         "conflict": conflict,
         "bill": lately.bill(source, form.events_off),
         "preview": lately.preview(source, calls, form.events_off, form.property_rules),
@@ -53,10 +58,32 @@ def _only_looks(request: TenantRequest, conflict: str) -> bool:
     return request.method == "POST" and not conflict
 
 
-def _deed(source: Source, form: SentForm) -> Deed:
+def _save(request: TenantRequest, source: Source, form: SentForm) -> None:
+    changes = _changes(source, form)
+    # A page that shows something else was sent before: whoever sends it twice is told the same twice.
+    if not changes and request.POST.get(SEEN) in {None, stamp(source, *EDITED)}:
+        messages.info(request, f"Nothing was changed: “{source.name}” is sent the same as before.")
+    else:
+        carry_out(request, source, _deed(source, form, changes))
+
+
+def _changes(source: Source, form: SentForm) -> dict[str, str]:
+    """What differs from now, in the words of the history."""
+    off, rules, old = set(form.events_off), form.property_rules, source.property_rules
+    changed = sorted(name for name in {*rules, *old} if rules.get(name) != old.get(name))
+    told = {
+        "identity": form.cleaned_data["identity"].label if form.cleaned_data["identity"] != source.identity else "",
+        "events off": ", ".join(sorted(off - set(source.events_off))),
+        "events on": ", ".join(sorted(set(source.events_off) - off)),
+        "properties": ", ".join(
+            f"{name}: {rules[name].label.lower() if name in rules else _AS_IS}" for name in changed
+        ),
+    }
+    return {name: text for name, text in told.items() if text}
+
+
+def _deed(source: Source, form: SentForm, changes: dict[str, str]) -> Deed:
     identity, events_off, rules = form.cleaned_data["identity"], form.events_off, form.property_rules
-    told = {"identity": identity.label, "events off": ", ".join(events_off)}
-    told["properties"] = ", ".join(f"{name}: {rule.label.lower()}" for name, rule in sorted(rules.items()))
     return Deed(
         act=partial(
             services.choose_what_is_sent, source, identity=identity, events_off=events_off, property_rules=rules
@@ -65,5 +92,5 @@ def _deed(source: Source, form: SentForm) -> Deed:
         done="is sent what you have chosen, from the next event on. What was captured before stays as it is.",
         edited=EDITED,
         is_done=lambda: (source.identity, source.events_off, source.property_rules) == (identity, events_off, rules),
-        details={name: text for name, text in told.items() if text},
+        details={**changes},
     )

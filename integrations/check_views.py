@@ -1,5 +1,6 @@
 """The pages that prove a connection: a test event with a code, and what to do when it does not show up in Segment."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponseBase
@@ -79,6 +80,7 @@ def not_showing(request: TenantRequest, source_id: int) -> HttpResponseBase:
     """Why a test event does not show up in Segment, the likely reasons first, with what is known here."""
     source = get_object_or_404(Source.objects.select_related("write_key"), pk=source_id)
     context = {"source": source, "last_answer": LAST_ANSWER, "may_change": may_change(request)}
+    context["support"] = settings.SUPPORT_EMAIL
     return render(request, "integrations/not_showing.html", context)
 
 

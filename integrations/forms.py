@@ -30,7 +30,8 @@ class WriteKeyField(forms.CharField):
             label="Write key",
             widget=widget,
             error_messages={"required": "Paste the write key of your Segment source."},
-            help_text="Stored encrypted. After saving, only its last four characters are ever shown.",
+            help_text="Stored encrypted. After saving, only its last four characters are ever shown. "
+            '<a href="#find-key-title">Where to find it</a>',
         )
 
     def clean(self, value: Any) -> Secret:

@@ -61,9 +61,12 @@ def switched_off(data: QueryDict, known: Iterable[str], before: Collection[str] 
     return sorted((set(before) - offered) | (offered - set(data.getlist(EVENTS))))
 
 
-def chosen_rules(data: QueryDict, known: Iterable[str]) -> dict[str, PropertyRule]:
-    """The rules that came back, by the name of the property."""
-    chosen = {name: data.get(f"{RULE}{name}", KEEP) for name in known}
+def chosen_rules(data: QueryDict, known: Iterable[str], before: Mapping[str, str]) -> dict[str, PropertyRule]:
+    """The rules by the name of the property: those that came back, and those from before that did not.
+
+    A browser sends a line break in the name of a field as two characters, so such a field never comes back.
+    """
+    chosen = {name: data.get(f"{RULE}{name}", before.get(name, KEEP)) for name in known}
     return {name: PropertyRule(rule) for name, rule in chosen.items() if rule in PropertyRule.values}
 
 

@@ -45,7 +45,7 @@ class SentForm(IdentityForm):
         }
         if data is not None:
             self.events_off = switched_off(data, [event.name for event in self.events], self.events_off)
-            self.property_rules = chosen_rules(data, [offered.name for offered in self.properties])
+            self.property_rules = chosen_rules(data, [offered.name for offered in self.properties], self.property_rules)
 
     @property
     def events(self) -> list[OfferedEvent]:

@@ -5,14 +5,16 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 
 from delivery import what_is_sent
 from delivery.models import Event
 from delivery.outbox import capture_many
-from delivery.what_is_sent import Preview, bill, newest_calls, preview, tracked_names
+from delivery.what_is_sent import NAMES, Preview, bill, newest_calls, preview, tracked_names
 from integrations.confirming import send_test
 from integrations.models import Source
 from integrations.property_rules import hashed
+from integrations.sent_forms import MAX_RULES
 from integrations.spec.calls import identify, track
 from tenants.models import AuditEntry
 from tenants.scoping import every_tenant
@@ -171,6 +173,81 @@ def test_sent_twice_it_is_done_and_noted_once(admin_client, source, address):
     for _ in range(2):
         assert "from the next event on" in text(admin_client.post(address, data, follow=True))
     assert AuditEntry.objects.count() == 1
+
+
+def test_the_history_tells_what_differs(admin_client, source, address):
+    source.events_off, source.property_rules = ["Email Opened"], {"plan": "hash", "title": "drop"}
+    source.save()
+    offered = ["Email Bounced", "Email Opened"]
+    rules = {"rule:plan": "keep", "rule:title": "drop", "rule:list_id": "drop"}
+    admin_client.post(address, form(admin_client, address, offered=offered, events=["Email Opened"]) | rules)
+    assert AuditEntry.objects.get().details == {
+        "events off": "Email Bounced",
+        "events on": "Email Opened",
+        "properties": "list_id: leave it out, plan: send it as it is",
+    }
+
+
+def test_saved_without_a_change_nothing_is_noted(admin_client, source, address):
+    assert "is sent the same as before" in text(admin_client.post(address, form(admin_client, address), follow=True))
+    assert not AuditEntry.objects.exists()
+
+
+def test_without_events_the_page_says_so_and_offers_the_products_own(admin_client, source, address):
+    page = text(admin_client.get(address))
+    assert "No event has been captured for this source yet." in page
+    assert page.count('name="offered"') == 6
+    assert '<select name="rule:campaign_id"' in page
+
+
+ODD = [
+    "a b", "rule:x", "<script>alert(1)</script>", "say \"hi\" & 'bye'", "ünïcode 名前", "\u202eright to left", "😀",
+    "a=b&c=d", "$set", "x" * 200, "a.b.c", "{{ tenant }}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_property_with_an_odd_name_is_chosen_shown_and_left_out(admin_client, source, address, name):
+    capture_many(source.tenant_id, [opened("u-1", **{name: "secret"})])
+    page = text(admin_client.get(address))
+    assert f'<select name="rule:{escape(name)}"' in page
+
+    admin_client.post(address, form(admin_client, address) | {f"rule:{name}": "drop"})
+
+    assert Source.objects.get().property_rules == {name: "drop"}
+    capture_many(source.tenant_id, [opened("u-1", **{name: "secret"})])
+    assert json.loads(Event.objects.latest("pk").payload)["properties"] == {"email_id": "7"}
+    assert escape(name) in text(admin_client.get(reverse("integrations:source", args=["acme", source.pk])))
+
+
+def test_a_rule_that_a_browser_cannot_send_back_stays(admin_client, source, address):
+    source.property_rules = {"two\nlines": "drop"}
+    source.save()
+    data = form(admin_client, address)
+    sent = {name.replace("\n", "\r\n"): value for name, value in data.items()} | {"rule:email": "hash"}
+    admin_client.post(address, sent)
+    assert Source.objects.get().property_rules == {"email": "hash", "two\nlines": "drop"}
+
+
+def test_there_are_200_rules_at_most_and_what_was_entered_stays(admin_client, source, address):
+    source.property_rules = {f"property_{number:03}": "drop" for number in range(MAX_RULES)}
+    source.save()
+    data = form(admin_client, address) | {f"rule:{name}": "drop" for name in source.property_rules}
+
+    page = text(admin_client.post(address, data | {"property_name": "one_more", "property_rule": "hash"}))
+
+    assert "There can be 200 rules for properties at most." in page
+    assert 'value="one_more"' in page
+    assert len(Source.objects.get().property_rules) == MAX_RULES
+    admin_client.post(address, data | {"rule:property_000": "hash"})
+    assert Source.objects.get().property_rules["property_000"] == "hash"
+
+
+def test_an_event_with_many_properties_leaves_a_form_that_can_be_sent(admin_client, source, address):
+    capture_many(source.tenant_id, [opened("u-1", **{f"p{number:04}": "x" for number in range(1_500)}), opened("u-2")])
+    data = form(admin_client, address)
+    assert len([name for name in data if name.startswith("rule:p")]) <= NAMES
+    assert "from the next event on" in text(admin_client.post(address, data | {"rule:email_id": "drop"}, follow=True))
 
 
 @pytest.mark.parametrize(

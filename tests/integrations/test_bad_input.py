@@ -73,7 +73,7 @@ def test_a_form_of_a_source_that_was_deleted_says_so_and_how_to_go_on(owner_clie
     assert response.status_code == 404
     assert "Main was deleted" in page
     assert f"{owner.email} deleted this source" in page
-    assert "What you filled in was not saved." in page
+    assert "Nothing was saved" in page
     assert f'href="{reverse("integrations:segment", args=["acme"])}">All sources' in page
     assert [entry.deed for entry in AuditEntry.objects.all()] == ["deleted the source"]
 
@@ -83,7 +83,7 @@ def test_a_page_of_a_source_that_was_deleted_says_so(viewer_client, gone, name):
     response = viewer_client.get(address(name, gone))
     assert response.status_code == 404
     assert "Main was deleted" in text(response)
-    assert "What you filled in" not in text(response)
+    assert "Nothing was saved" not in text(response)
     assert reverse("integrations:connect", args=["acme"]) not in text(response)
 
 

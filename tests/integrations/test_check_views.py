@@ -1,7 +1,10 @@
 import pytest
 from django.urls import reverse
 
+from delivery import lanes
+from delivery.enums import Hold
 from delivery.models import Event
+from delivery.turn import take_turn
 from integrations.confirming import MAX_WRONG_CODES, confirm, newest_test, send_test
 from integrations.models import Source
 from integrations.services import disconnect_source, pause_source
@@ -43,6 +46,31 @@ def test_a_code_that_is_found_in_segment_confirms_the_source(admin_client, sourc
     assert Source.objects.get().is_confirmed
     assert deeds() == ["sent a test event to", "confirmed that events arrive from"]
     assert "Confirmed" in text(admin_client.get(url("segment")))
+
+
+def test_the_page_tells_how_the_test_event_fares(admin_client, source, segment):
+    admin_client.post(url("send_test", source))
+    page = text(admin_client.get(url("check", source)))
+    assert "On its way" in page
+    assert 'hx-trigger="every 2s"' in page
+
+    take_turn([source.pk])
+    page = text(admin_client.get(url("check", source)))
+    assert "On its way" not in page
+    assert "It answers so to a wrong key, too." in page
+
+    confirm(source, code_of(source))
+    page = text(admin_client.get(url("check", source)))
+    assert "It answers so to a wrong key" not in page
+    assert "hx-trigger" not in page
+
+
+def test_a_test_event_that_is_held_back_is_not_on_its_way(admin_client, source):
+    admin_client.post(url("send_test", source))
+    lanes.hold(source.pk, Hold.KEY_REFUSED, "Segment refuses the key.")
+    page = text(admin_client.get(url("check", source)))
+    assert "Segment refuses the key." in page
+    assert "On its way" not in page
 
 
 def test_sent_twice_the_forms_do_it_once(admin_client, source):
