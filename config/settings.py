@@ -197,7 +197,7 @@ if SITE_URL.startswith("https://") and not DEBUG:
     SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.flag("HSTS_SUBDOMAINS", default=True)
 # Preloading is about a whole domain, and its owner's to ask for; it cannot be taken back for months.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
-SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz|metrics)$", "^v1/"]
+SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz|metrics)$", "^v1/", "^segment/inbound/?$"]
 SESSION_COOKIE_HTTPONLY = True
 
 LOG_FORMAT = environment.matching(
@@ -320,6 +320,7 @@ UNFOLD = {
                     _admin_page("Lanes", "conversion_path", "delivery_lane"),
                     _admin_page("Rate holds", "hourglass_top", "delivery_ratehold"),
                     _admin_page("Retention warnings", "timer", "delivery_retentionwarning"),
+                    _admin_page("Imports", "upload_file", "delivery_fileimport"),
                     {"title": "Review", "icon": "checklist", "link": reverse_lazy("staff_review")},
                 ],
             },

@@ -13,8 +13,12 @@ from django.test import Client
 from django.test.utils import override_settings
 from django.utils import timezone
 
+from delivery.alerts.enums import IncidentKind
+from delivery.alerts.models import Alert, AlertMail, Incident
 from delivery.client import close_connections
+from delivery.importing.models import FileImport
 from delivery.models import Attempt, Batch, Event, RateHold, Refusal, RetentionWarning
+from delivery.shadow_models import GoingLive
 from delivery.turn import take_turn
 from examples.campaigns.activities import Reader
 from examples.campaigns.links import token_of
@@ -23,12 +27,14 @@ from examples.campaigns.reading import record_click, record_open
 from examples.campaigns.sending import fix_recipients, send_rest
 from integrations.api_keys import issue_api_key
 from integrations.enums import KeyPurpose
+from integrations.inbound.keeping import keep
+from integrations.inbound.parsing import parse_all
 from integrations.models import Source
 from tenants.enums import ExportState, PersonField, Role
 from tenants.erasure import ask_for_person
 from tenants.export_models import Export, ExportPiece
 from tenants.invitations import invite
-from tenants.models import Invitation, Tenant, User
+from tenants.models import Invitation, Membership, Tenant, User
 from tenants.scoping import every_tenant, scope
 from tests.conftest import OTHER_WRITE_KEY, PASSWORD, WRITE_KEY, logged_in, make_member, make_source
 from tests.examples.campaigns.conftest import make_campaign, make_person
@@ -94,7 +100,8 @@ def _build() -> World:
     people = {role.value: make_member(acme, role) for role in (Role.OWNER, Role.ADMIN, Role.VIEWER)}
     people["stranger"] = make_member(other, Role.OWNER)
     people["staff"] = User.objects.create_superuser("staff@headwater.test", PASSWORD)
-    make_source(other, OTHER_WRITE_KEY)
+    # Somebody else's: Acme's own is not on its way out of the shadow.
+    GoingLive(source=make_source(other, OTHER_WRITE_KEY), first_id=1, end_id=2, requested_by="owner").save()
     viewer = str(people["viewer"].pk)
     values = {
         "tenant_slug": acme.slug,
@@ -110,6 +117,8 @@ def _build() -> World:
         _campaigns(world, acme)
         _log(world, source)
         _keys(world, acme)
+        _told_and_imported(acme, source)
+        _alert(acme, source, people["owner"])
         _invitation(world, acme)
         _warnings_and_receipts(world, acme, source)
         _export(world, acme)
@@ -157,6 +166,26 @@ def _keys(world: World, acme: Tenant) -> None:
         key, _text = issue_api_key(acme, purpose, name=f"{purpose.label} of production", by=world.people["owner"])
         world.values[f"{purpose.value}_key"] = str(key.pk)
     world.values["key_id"] = world.values[f"{KeyPurpose.INGEST.value}_key"]
+
+
+def _told_and_imported(acme: Tenant, source: Source) -> None:
+    told = {"type": "identify", "userId": "seg-7", "anonymousId": "device-7", "traits": {"email": "ada@customer.test"}}
+    keep(acme.pk, parse_all([told], timezone.now()).messages)
+    FileImport.objects.create(
+        tenant=acme, source=source, digest="0" * 64, file_name="history.jsonl", file_bytes=1_000, position=400, line=4,
+        captured=3, refused=1, requested_by="operator", started_at=timezone.now(),
+    )  # fmt: skip
+
+
+def _alert(acme: Tenant, source: Source, owner: User) -> None:
+    """Of an incident that is over."""
+    now = timezone.now()
+    Incident.objects.create(
+        tenant=acme, source=source, kind=IncidentKind.BACKLOG, reason="The oldest event has waited for 31 minutes.",
+        opened_at=now, closed_at=now,
+    )  # fmt: skip
+    alert = Alert.objects.create(tenant=acme, items=[], created_at=now)
+    AlertMail.objects.create(alert=alert, membership=Membership.objects.get(tenant=acme, user=owner), not_before=now)
 
 
 def _invitation(world: World, acme: Tenant) -> None:
