@@ -19,7 +19,16 @@ from delivery import (
 from delivery.admin_columns import OfSource
 from delivery.admin_deeds import DEEDS
 from delivery.admin_journey import attempt_step, journey, rows, seconds
-from delivery.admin_states import COLOURS, STATE_LABELS, AnswerFilter, CallTypeFilter, EventStateFilter, with_state
+from delivery.admin_states import (
+    COLOURS,
+    STATE_LABELS,
+    AnswerFilter,
+    CallTypeFilter,
+    EventRegionFilter,
+    EventStateFilter,
+    EventTimeFilter,
+    with_state,
+)
 from delivery.models import Attempt, Batch, Event, Refusal
 from integrations.admin import SOURCE_CARDS
 from integrations.models import Source
@@ -42,7 +51,7 @@ EVENTS_ON_A_PAGE: Final = 100
 class EventAdmin(OfSource):
     time_field = "captured_at"
     list_display = ("title", "person", "tenant_link", "source_link", "state_badge", "captured")
-    list_filter = (EventStateFilter, CallTypeFilter, "source__region", WithinFilter)
+    list_filter = (EventStateFilter, CallTypeFilter, EventRegionFilter, EventTimeFilter)
     list_select_related = ("source__tenant",)
     search_fields = ("message_id",)
     search_help_text = (

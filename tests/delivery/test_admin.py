@@ -269,11 +269,19 @@ def test_events_are_filtered_by_region_type_and_time(staff_client, source):
     event = make_event(source, captured_at=timezone.now())
     make_event(source, captured_at=timezone.now() - timedelta(hours=2))
     assert found(staff_client, "event", within="1h") == [event.pk]
-    assert len(found(staff_client, "event", source__region__exact="us")) == 2
-    assert found(staff_client, "event", source__region__exact="eu") == []
+    assert len(found(staff_client, "event", region="us")) == 2
+    assert found(staff_client, "event", region="eu") == []
     assert len(found(staff_client, "event", type="track")) == 2
     assert found(staff_client, "event", type="page") == []
     assert len(found(staff_client, "event", _facets="True")) == 2
+
+
+def test_filters_of_events_without_an_index_look_at_the_newest(staff_client, source, monkeypatch):
+    monkeypatch.setattr(admin_search, "NEWEST_EVENTS", 1)
+    make_event(source, captured_at=timezone.now())
+    newest = make_event(source, captured_at=timezone.now())
+    for asked in ({"within": "1h"}, {"region": "us"}, {"type": "track"}):
+        assert found(staff_client, "event", **asked) == [newest.pk]
 
 
 def test_batches_are_filtered_by_state(staff_client, source):
