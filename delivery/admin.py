@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from delivery import (
+    admin_alerts,  # noqa: F401 -- registers
     admin_imports,  # noqa: F401 -- registers
     admin_lanes,  # noqa: F401 -- registers
     admin_search,
