@@ -31,8 +31,8 @@ DEEDS: Final[dict[str, tuple[str, str, Callable[..., None]]]] = {
     "hold": (
         "Hold",
         (
-            "Nothing is sent; events are captured and wait. The customer reads the reason. It ends when staff resume "
-            "it, or when the customer replaces the key, changes the region, or resumes a pause."
+            "Nothing is sent; events are captured and wait. The customer gets a mail with the reason. It ends when "
+            "staff resume it, or when the customer replaces the key, changes the region, or resumes a pause."
         ),
         staff_deeds.hold,
     ),
