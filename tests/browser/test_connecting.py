@@ -214,6 +214,8 @@ def test_why_an_event_was_refused_is_two_clicks_from_the_first_sentence(reader: 
 
     expect(reader.locator("main")).to_contain_text("userId")
     expect(reader.locator("main")).to_contain_text("Email Delivered")
+    reader.get_by_role("link", name="send people without a userId").click()
+    expect(reader.get_by_role("heading", name="What Refusing is sent")).to_be_visible()
 
 
 def open_source(page: Page, product: Product, name: str) -> None:

@@ -54,6 +54,24 @@ def test_going_live_counts_first_and_then_sends(admin_client, shadowed):
     assert (state(shadowed), Pending.objects.count(), Batch.objects.count()) == ("connected", 1, 0)
 
 
+@pytest.mark.parametrize(("confirmed", "next_page"), [(0, "check"), (1, "")])
+def test_going_live_leads_to_the_check_of_a_source_that_nobody_has_confirmed(
+    admin_client, shadowed, confirmed, next_page
+):
+    Source.objects.update(confirmed_version=confirmed)
+    answer = admin_client.post(url(shadowed, "live"), {"catch_up": "all"})
+    assert answer["Location"] == url(shadowed, next_page).replace("//", "/")
+
+
+def test_a_source_that_is_being_switched_on_says_so_and_offers_it_no_more(admin_client, shadowed, owner):
+    GoingLive.objects.create(source=shadowed, first_id=0, end_id=0, requested_by=owner.email)
+    page = admin_client.get(f"/t/acme/integrations/segment/{shadowed.pk}/").content.decode()
+    assert "It is being switched on." in page
+    assert url(shadowed, "live") not in page
+    page = admin_client.post(url(shadowed, "live"), {"catch_up": "all"}, follow=True).content.decode()
+    assert "is being switched on already. Nothing was changed." in page
+
+
 def test_going_live_with_nothing_leaves_all_out(admin_client, shadowed):
     assert (
         "What is left out is never sent."

@@ -41,6 +41,15 @@ def test_event_page_shows_its_json_batch_and_requests(source, viewer_client, cal
 
 
 @pytest.mark.django_db
+def test_event_refused_for_want_of_a_person_leads_to_what_helps(source, viewer_client, admin_client, call):
+    refusal = capture(source.tenant_id, {**call, "userId": None}).refused[0]
+    for client, may in ((viewer_client, False), (admin_client, True)):
+        text = text_of(client, page(source, "refusal", refusal.pk))
+        assert reverse("integrations:from_segment", args=["acme"]) in text
+        assert (page(source, "what_is_sent") in text) is may
+
+
+@pytest.mark.django_db
 def test_refused_event_has_its_reason_remedy_and_excerpt(source, viewer_client, call):
     refusal = capture(source.tenant_id, {**call, "userId": None}).refused[0]
     listed = text_of(viewer_client, page(source, "refusals"))
@@ -66,12 +75,13 @@ def test_lists_of_sources_say_that_one_is_held_in_one_query_for_all(
     lanes.hold(source.pk, Hold.KEY_REFUSED, "Paste the key.")
     for address in (reverse("integrations:segment", args=["acme"]), reverse("integrations:index", args=["acme"])):
         text_of(viewer_client, address)
-        with django_assert_num_queries(6):
+        # Session, user, membership, sources counted and shown, their lanes, and the tenants of the menu.
+        with django_assert_num_queries(7):
             text = text_of(viewer_client, address)
         assert "Held: Segment refuses the write key" in text
         assert "Connected</span>" not in text
     make_source(tenant, WRITE_KEY, name="Second")
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         assert "Connected</span>" in text_of(viewer_client, address)
 
 
