@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import orjson
-from django.db import connection
 
 from delivery.alerts.models import Alert, AlertChoice, AlertLimits, Incident
 from delivery.enums import BatchState
+from delivery.holding import batches_between
 from delivery.importing.models import FileImport
 from delivery.models import Attempt, Batch, Event, Refusal, Replay, RetentionWarning
 from integrations.exporting import source_ids
@@ -83,35 +83,22 @@ def _of_alerts(own: list[int]) -> Iterator[Part]:
     )  # fmt: skip
 
 
-NEWEST: Final = """
-SELECT id, state, reason, event_ids FROM delivery_batch
-WHERE event_ids && %s::bigint[] AND source_id + 0 = %s ORDER BY id + 0
-"""
-# By the index of their events, which the + 0 and the setting see to: PostgreSQL may compare so many ids with those of
-# each batch one by one, which takes seconds.
-
 GOING: Final = (BatchState.OPEN, BatchState.SPLIT, BatchState.REPLAYED)
 """The last two only for the moment between two queries: newer batches have their events."""
 
 
 def add_standing(rows: Sequence[Row]) -> None:
-    """Where each event of a source stands, by its newest batch, and its call as the JSON that it is."""
+    """Where each event of a source stands, by its newest batch, and its call as the JSON that it is.
+
+    The rows are of one source, and their ids go up.
+    """
+    if not rows:
+        return
     for row in rows:
         row["call"] = orjson.Fragment(row["call"]) if row["call"] else None
         row |= {"state": "waiting", "reason": "", "batch": None}
     by_id = {row["id"]: row for row in rows}
-    for batch_id, state, reason, event_ids in _batches_of(rows):
+    for batch_id, state, reason, event_ids in batches_between(rows[0]["source"], rows[0]["id"], rows[-1]["id"]):
         for event_id in by_id.keys() & event_ids:
             standing = "waiting" if state in GOING else state
             by_id[event_id] |= {"state": standing, "reason": reason, "batch": batch_id}
-
-
-def _batches_of(rows: Sequence[Row]) -> list[tuple[int, str, str, list[int]]]:
-    if not rows:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute(NEWEST, [[row["id"] for row in rows], rows[0]["source"]])
-        found: list[tuple[int, str, str, list[int]]] = cursor.fetchall()
-        cursor.execute("SET LOCAL enable_seqscan = on")
-    return found

@@ -18,13 +18,17 @@ from django.db.models.expressions import RawSQL
 
 from delivery.models import Batch
 
-HOLDS: Final = """
+LINE: Final = """
 box(
     point(delivery_batch.source_id, delivery_batch.event_ids[1]),
     point(delivery_batch.source_id, delivery_batch.event_ids[cardinality(delivery_batch.event_ids)])
-) @> box(point({source}, {event}), point({source}, {event})) AND {event} = ANY(delivery_batch.event_ids)
+)
 """
-# The first box is the index's expression; delivery/migrations/0001_initial.py has it.
+"""The index's expression; delivery/migrations/0001_initial.py has it."""
+
+HOLDS: Final = (
+    LINE + "@> box(point({source}, {event}), point({source}, {event})) AND {event} = ANY(delivery_batch.event_ids)"
+)
 
 NEWEST: Final = f"""
 SELECT event.id, batch.id, batch.state, batch.reason, batch.attempts_made
@@ -37,6 +41,11 @@ FROM unnest(%(events)s::bigint[]) AS event (id) CROSS JOIN LATERAL (
 HOLDING: Final = f"""
 SELECT DISTINCT delivery_batch.id FROM unnest(%(sources)s::bigint[], %(events)s::bigint[]) AS event (source_id, id)
 JOIN delivery_batch ON {HOLDS.format(source="event.source_id", event="event.id")}
+"""  # noqa: S608  # the text above
+
+BETWEEN: Final = f"""
+SELECT id, state, reason, event_ids FROM delivery_batch
+WHERE {LINE} && box(point(%(source)s, %(first)s), point(%(source)s, %(last)s)) ORDER BY id + 0
 """  # noqa: S608  # the text above
 
 
@@ -71,3 +80,11 @@ def batches_holding(events: Sequence[tuple[int, int]]) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(HOLDING, {"sources": list(sources), "events": list(event_ids)})
         return [batch_id for (batch_id,) in cursor.fetchall()]
+
+
+def batches_between(source_id: int, first: int, last: int) -> list[tuple[int, str, str, list[int]]]:
+    """Id, state, reason and events of every batch that may hold one of the source's events from `first` to `last`."""
+    with connection.cursor() as cursor:
+        cursor.execute(BETWEEN, {"source": source_id, "first": first, "last": last})
+        found: list[tuple[int, str, str, list[int]]] = cursor.fetchall()
+    return found

@@ -5,7 +5,7 @@ from delivery.admin_states import with_state
 from delivery.batching import new_batch
 from delivery.choosing import close
 from delivery.enums import BatchState
-from delivery.holding import HOLDING, NEWEST, batches_holding, holds, newest_batches
+from delivery.holding import BETWEEN, HOLDING, NEWEST, batches_between, batches_holding, holds, newest_batches
 from delivery.models import Batch, Event
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
@@ -41,6 +41,14 @@ def test_batches_holding_are_all_that_any_of_the_events_was_in(source, other_sou
     assert batches_holding([(other_source.pk, 2)]) == []
 
 
+def test_batches_between_two_events_are_all_whose_line_meets_them(source, other_source):
+    whole, half = made(source, [1, 2, 9], BatchState.SPLIT), made(source, [9])
+    made(source, [10, 11])
+    made(other_source, [3])
+    found = batches_between(source.pk, 3, 9)
+    assert found == [(whole.pk, "split", "", [1, 2, 9]), (half.pk, "open", "", [9])]
+
+
 def test_nothing_is_asked_about_no_events(source, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert (newest_batches(source.pk, []), batches_holding([])) == ({}, [])
@@ -66,5 +74,6 @@ def test_every_way_to_ask_uses_the_index(source):
     index = "batch_of_event"
     assert index in plan(NEWEST, {"source": source.pk, "events": [5, 500]})
     assert index in plan(HOLDING, {"sources": [source.pk] * 2, "events": [5, 500]})
+    assert index in plan(BETWEEN, {"source": source.pk, "first": 5, "last": 500})
     assert index in Batch.objects.filter(holds(source.pk, 500)).order_by("pk").explain()
     assert index in with_state(Event.objects.all()).explain()
