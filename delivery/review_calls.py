@@ -41,13 +41,20 @@ def from_tenant(tenant_id: int, since: datetime, limit: int | None = None) -> It
 
 
 NEWEST: Final = """
-WITH source AS MATERIALIZED (SELECT id FROM integrations_source WHERE tenant_id = %(tenant)s)
-SELECT event.captured_at, event.message_id, event.payload FROM source CROSS JOIN LATERAL (
-    SELECT captured_at, message_id, payload FROM delivery_event WHERE source_id = source.id ORDER BY id DESC
-    LIMIT greatest(1, %(limit)s / (SELECT count(*) FROM source))
-) AS event
-LIMIT %(limit)s
+WITH source AS MATERIALIZED (SELECT id FROM integrations_source WHERE tenant_id = %(tenant)s),
+newest AS MATERIALIZED (
+    SELECT event.id FROM source CROSS JOIN LATERAL (
+        SELECT * FROM (
+            SELECT id FROM delivery_event WHERE source_id = source.id ORDER BY id DESC LIMIT %(limit)s
+        ) AS newest LIMIT greatest(1, %(limit)s / (SELECT count(*) FROM source))
+    ) AS event
+    LIMIT %(limit)s
+)
+SELECT captured_at, message_id, payload FROM delivery_event
+WHERE id = ANY(ARRAY(SELECT id FROM newest)) ORDER BY id DESC
 """
+# First the ids, by the index of a source's events alone, with a limit that PostgreSQL can plan by. Asked for the rows
+# at once it walks whole partitions by id for a source that has nothing in them: 9 s of a log of 5,000,000.
 
 
 def _newest(tenant_id: int, since: datetime, limit: int) -> Iterator[Sighting]:

@@ -27,6 +27,7 @@ from delivery.pages.listings import WantedRefusals, attempts_of, refusals_of
 from delivery.pages.standing import standing_of
 from delivery.pages.story import story_of
 from delivery.replayable import FEW, Criteria
+from delivery.review_calls import from_tenant
 from delivery.what_is_sent import bill, tracked_names
 from integrations.identity import known_user_id
 from integrations.signals import Recipient
@@ -128,6 +129,7 @@ STATEMENTS = {
         f"events {state} by name": lambda source, state=state: page_of(source, Wanted(state=state, name="none"))
         for state in State
     },
+    "review": lambda source: list(from_tenant(source.tenant_id, timezone.now() - timedelta(days=9), 100)),
     "event": lambda source: story_of(source, 5),
     "refusals": lambda source: refusals_of(source, WantedRefusals()),
     "refusals by name": lambda source: refusals_of(source, WantedRefusals(name="none")),
