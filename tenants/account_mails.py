@@ -10,7 +10,8 @@ from django.conf import settings
 from django.contrib import messages
 
 NOT_SENT: Final = (
-    "The mail to you could not be sent: the mail server did not take it. In a few minutes, ask for it once more."
+    "A mail to you could not be sent: the mail server did not take it. If you need its link, ask for it again in a few "
+    "minutes."
 )
 
 log = logging.getLogger(__name__)

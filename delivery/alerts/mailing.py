@@ -12,7 +12,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.db import connection
 from django.template.loader import render_to_string
 
-from delivery.alerts.enums import MailState
+from delivery.alerts.enums import MailState, Phase
 from delivery.alerts.links import stop_url
 from delivery.alerts.models import AlertMail
 from delivery.alerts.telling import Item, choice_of, items_of
@@ -149,5 +149,6 @@ def subject_of(member: Membership, items: list[Item]) -> str:
         text = f"{first.source} ({member.tenant}): {first.headline}"
     else:
         what = f"“{first.source}”" if len(sources) == 1 else f"{len(sources)} sources"
-        text = f"{member.tenant}: {len(items)} alerts about {what}"
+        over = " are over" if all(item.phase == Phase.RECOVERED for item in items) else ""
+        text = f"{member.tenant}: {len(items)} alerts about {what}{over}"
     return " ".join(text.split())

@@ -219,7 +219,7 @@ def test_mail_server_that_takes_nothing_stops_no_sign_up_and_is_named(client, db
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     page = client.post("/accounts/signup/", SIGN_UP, follow=True).content.decode()
-    assert "The mail to you could not be sent" in page
+    assert "A mail to you could not be sent" in page
     assert User.objects.filter(email="new@acme.test").exists()
 
 

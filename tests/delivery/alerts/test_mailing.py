@@ -11,6 +11,7 @@ from delivery.alerts.looking import look_around
 from delivery.alerts.models import Alert, AlertChoice, AlertMail, Incident
 from delivery.alerts.telling import tell_news
 from delivery.enums import Hold
+from delivery.models import Lane
 from tenants.enums import Role
 from tenants.members import remove_member
 from tenants.models import Membership
@@ -84,6 +85,9 @@ def test_many_sources_at_once_are_one_mail(tenant, owner, admin, mail_server):
     assert mail_server.parsed()[0]["Subject"] == "Acme: 23 alerts about 23 sources"
     assert texts(mail_server)[0].count(REASON) == 20
     assert "And 3 more." in texts(mail_server)[0]
+    Lane.objects.update(hold="", hold_reason="", held_at=None)
+    assert run() == 2
+    assert mail_server.parsed()[2]["Subject"] == "Acme: 23 alerts about 23 sources are over"
 
 
 def test_200_sources_held_within_a_minute_are_one_mail(tenant, owner, mail_server):
