@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.html import format_html
 from django.views.decorators.http import require_GET
 
 from delivery.board import MOST_COUNTED, Place, Row, board
@@ -52,7 +53,8 @@ def _cells(row: Row) -> list[Any]:
         link(Tenant(pk=row.tenant_id), row.tenant),
         row.region.upper(),
         badge(row.place.label, COLOURS.get(row.place, "")),
-        row.reason,
+        # On a phone the table scrolls, and a column of sentences would be one word wide.
+        format_html('<div class="min-w-52">{}</div>', row.reason),
         at(row.since),
         f"more than {MOST_COUNTED:,}" if row.waiting > MOST_COUNTED else f"{row.waiting:,}",
         at(row.oldest_at),

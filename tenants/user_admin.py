@@ -154,7 +154,7 @@ def _consequences(user: User, deed: str) -> list[str]:
     names = [str(tenant) for tenant in alone[:MOST_SHOWN]] + ["others"] * (len(alone) > MOST_SHOWN)
     return [
         DEACTIVATED,
-        *([f"Without an owner who can sign in: {', '.join(names)}."] if names else []),
+        *([f"Left without an owner who can sign in: {', '.join(names)}."] if names else []),
     ]
 
 

@@ -103,8 +103,8 @@ def test_account_is_not_deleted(staff_client, owner):
 def test_deactivation_tells_what_it_does_first(staff_client, owner, viewer):
     assert account(owner) in staff_client.get(page_of(owner)).content.decode()
     alone = staff_client.get(account(owner)).content.decode()
-    assert ("signed out everywhere" in alone, "Without an owner who can sign in: Acme." in alone) == (True, True)
-    assert "Without an owner" not in staff_client.get(account(viewer)).content.decode()
+    assert ("signed out everywhere" in alone, "Left without an owner who can sign in: Acme." in alone) == (True, True)
+    assert "Left without" not in staff_client.get(account(viewer)).content.decode()
     assert "This field is required." in staff_client.post(account(owner), {}).content.decode()
     assert (is_active(owner), entries(), LogEntry.objects.count()) == (True, [], 0)
 
@@ -130,7 +130,7 @@ def test_deactivated_account_is_signed_out_and_has_sent_no_invitations(staff_cli
 def test_owner_who_cannot_sign_in_is_no_second_owner(staff_client, tenant, owner):
     second = User.objects.create_user("second@acme.test", PASSWORD)
     Membership.objects.create(tenant=tenant, user=second, role=Role.OWNER)
-    assert "Without an owner" not in staff_client.get(account(second)).content.decode()
+    assert "Left without" not in staff_client.get(account(second)).content.decode()
     staff_client.post(account(second), WHY)
     with pytest.raises(MemberError, match="at least one owner"):
         leave_tenant(tenant, owner)
