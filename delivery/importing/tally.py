@@ -1,6 +1,7 @@
 """Counting distinct rows and people exactly, in memory that does not grow with the file."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +11,6 @@ from integrations.spec.calls import Call
 
 SCHEMA: Final = """
 CREATE TABLE row (id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE call (month TEXT PRIMARY KEY, calls INTEGER) WITHOUT ROWID;
 CREATE TABLE person (month TEXT, kind TEXT, id TEXT, PRIMARY KEY (month, kind, id)) WITHOUT ROWID;
 """
 
@@ -40,6 +40,7 @@ class Tally:
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(SCHEMA)
         self._database.execute("BEGIN")
+        self._calls: Counter[str] = Counter()
 
     def fresh(self, ids: Iterable[str]) -> list[bool]:
         """Of each id whether it comes for the first time; from now on it does not."""
@@ -48,18 +49,16 @@ class Tally:
 
     def add(self, calls: Sequence[tuple[Call, Prepared]]) -> None:
         """Calls that will be sent."""
+        people: set[tuple[str, str, str]] = set()
         for call, prepared in calls:
             for month in (prepared.occurred_at[:7], EVERY_MONTH):
-                self._database.execute(
-                    "INSERT INTO call VALUES (?, 1) ON CONFLICT (month) DO UPDATE SET calls = calls + 1", (month,)
-                )
-                people = [(month, kind, each) for kind, each in _people_of(call)]
-                self._database.executemany("INSERT OR IGNORE INTO person VALUES (?, ?, ?)", people)
+                self._calls[month] += 1
+                people.update((month, kind, each) for kind, each in _people_of(call))
+        self._database.executemany("INSERT OR IGNORE INTO person VALUES (?, ?, ?)", sorted(people))
 
     def months(self) -> list[Month]:
         """Oldest first; the last is for all of them. Empty when no call was added."""
-        rows = self._database.execute("SELECT month, calls FROM call ORDER BY month").fetchall()
-        return [Month(month, calls, self._users_of(month)) for month, calls in rows]
+        return [Month(month, calls, self._users_of(month)) for month, calls in sorted(self._calls.items())]
 
     def close(self) -> None:
         self._database.close()
