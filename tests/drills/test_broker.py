@@ -34,7 +34,6 @@ def customers(world, web):
 
 
 @pytest.mark.row(6)
-@pytest.mark.slow_drill
 def test_captures_stay_fast_while_the_broker_is_down_and_all_drains_after(world, web, customers):
     """Simulated: it is down for seconds instead of ten minutes. Nobody restarts the worker or the beat."""
     world.servers.valkey.stop()
@@ -46,7 +45,6 @@ def test_captures_stay_fast_while_the_broker_is_down_and_all_drains_after(world,
 
 
 @pytest.mark.row(7)
-@pytest.mark.slow_drill
 def test_captures_stay_fast_while_the_broker_is_frozen_and_all_drains_after(world, web, customers):
     """Simulated: for seconds instead of ten minutes."""
     process = world.servers.valkey.process
@@ -59,7 +57,6 @@ def test_captures_stay_fast_while_the_broker_is_frozen_and_all_drains_after(worl
 
 
 @pytest.mark.row(8)
-@pytest.mark.slow_drill
 def test_a_broker_that_is_emptied_loses_no_event(world):
     customers = [world.customer(), world.customer("eu")]
     for customer in customers:
@@ -72,7 +69,6 @@ def test_a_broker_that_is_emptied_loses_no_event(world):
 
 
 @pytest.mark.row(9)
-@pytest.mark.slow_drill
 def test_a_worker_that_loses_the_broker_while_busy_records_its_answer_and_goes_on(world, customers):
     busy = customers[0]
     world.segment.fault("us", "delay", key=busy.key, delay_ms=3_000, count=1)

@@ -13,7 +13,6 @@ pytestmark = pytest.mark.drill
 
 
 @pytest.mark.row(10)
-@pytest.mark.slow_drill
 def test_a_database_that_is_restarted_in_mid_turn_loses_nothing(world):
     """It is away for longer than the worker tries to record. Simulated: the lease's 45 seconds are put back."""
     customer = world.customer()
@@ -35,7 +34,6 @@ def test_a_database_that_is_restarted_in_mid_turn_loses_nothing(world):
 
 
 @pytest.mark.row(38)
-@pytest.mark.slow_drill
 def test_a_full_disk_fails_the_write_cleanly_and_all_resumes_when_there_is_room(world):
     """The database lies on a small file system in memory, which is filled to the last byte.
 

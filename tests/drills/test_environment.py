@@ -29,7 +29,6 @@ module.datetime = Shifted
 
 
 @pytest.mark.row(18)
-@pytest.mark.slow_drill
 def test_a_name_that_is_not_found_costs_a_backoff_and_no_doubt(world):
     """The name is one that no name server may know (RFC 2606)."""
     customer, bystander = world.customer(), world.customer("eu")
@@ -54,7 +53,6 @@ def test_a_name_that_is_not_found_costs_a_backoff_and_no_doubt(world):
 
 
 @pytest.mark.row(19)
-@pytest.mark.slow_drill
 def test_a_bad_certificate_stops_the_request_before_the_key_is_told(world, tmp_path):
     """A real TLS server in front of the stand-in: expired in the US, for another host in the EU, then good in both."""
     authority = Authority(tmp_path)
@@ -110,7 +108,6 @@ def shift(entry):
 
 
 @pytest.mark.row(32)
-@pytest.mark.slow_drill
 def test_a_lost_encryption_key_holds_the_source_until_the_write_key_is_pasted_again(world):
     """A worker and a web process get a key ring that has another key under the same name, and no old one."""
     lost = {"ENCRYPTION_KEYS": "test:" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}
