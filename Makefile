@@ -65,7 +65,7 @@ coverage: setup-bench browser ## Run all tests and show the lines and branches t
 
 screenshots: setup-dev browser ## Draw every page on a phone and a desk, light and dark, into var/screenshots/
 	@mkdir -p var/screenshots
-	@SCREENSHOTS=$(CURDIR)/var/screenshots $(PY) -m pytest -n 0 tests/browser/test_pages.py $(ARGS)
+	@SCREENSHOTS=$(CURDIR)/var/screenshots $(PY) -m pytest -n 0 tests/browser/test_pages.py tests/browser/test_states.py $(ARGS)
 
 drill: setup-dev ## Break things on purpose and count the events
 	@$(PY) -m pytest -m drill $(ARGS)

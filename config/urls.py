@@ -16,6 +16,8 @@ EMAIL_WEBHOOKS = (
     else []
 )
 
+handler500 = "config.errors.server_error"
+
 urlpatterns = [
     path("", include("tenants.urls")),
     path("t/<slug:tenant_slug>/integrations/", include("integrations.urls")),

@@ -18,9 +18,12 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import psycopg
 import pytest
+from django.db import connections
 from playwright.sync_api import Page
 from psycopg import sql
+from pytest_django.live_server_helper import LiveServer
 
+from tests.pages.world import World, built_world
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,6 +124,23 @@ _redis_databases = count(1)
 def product(tmp_path_factory) -> Iterator[Product]:
     with running_product(tmp_path_factory.mktemp("product")) as product:
         yield product
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup, django_db_blocker, segment_process) -> Iterator[World]:
+    segment_process.reset()
+    with django_db_blocker.unblock():
+        with built_world(segment_process) as world:
+            yield world
+        # Once Playwright's loop has ended, this thread has other connections, and these would keep the database busy.
+        connections.close_all()
+
+
+@pytest.fixture(scope="module")
+def address_of_site(world: World) -> Iterator[str]:
+    server = LiveServer("127.0.0.1")
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture(scope="session")

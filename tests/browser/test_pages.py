@@ -1,62 +1,24 @@
-"""Every page of the URL configuration in a browser: nothing that axe calls serious, nothing that the policy stops.
+"""Every page in a browser: nothing that axe calls serious, that a phone cuts off, or that the policy stops.
 
 `make screenshots` has each one drawn on the way, to var/screenshots/.
 """
 
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
-from django.conf import settings
-from django.db import connections
-from playwright.sync_api import Browser, BrowserContext, Page, expect
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.looking import findings, signed_in
 from tests.pages.addresses import Address, all_addresses
 from tests.pages.rows import ROWS
-from tests.pages.world import World, built_world
+from tests.pages.world import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db]
 
 PAGES = [
     address for address in all_addresses("tests.pages.urls") if address.name in ROWS and ROWS[address.name].reader()
 ]
-WIDTHS = (390, 1280)
-SCHEMES = ("light", "dark")
-
-SERIOUS = """async (scheme) => {
-    const options = {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]};
-    const {violations} = await axe.run(document, options);
-    const named = (rule) => `${scheme}: ${rule.id} at ${rule.nodes.map((node) => node.target.join(" ")).join(", ")}`;
-    return violations.filter((rule) => ["serious", "critical"].includes(rule.impact)).map(named);
-}"""
-
-NOTE_WHAT_THE_POLICY_STOPS = """
-window.stopped = [];
-document.addEventListener("securitypolicyviolation", (event) => {
-    window.stopped.push(`${event.effectiveDirective}: ${event.blockedURI} in ${event.sourceFile}`);
-});
-"""
-
-
-@pytest.fixture(scope="module")
-def world(django_db_setup, django_db_blocker, segment_process) -> Iterator[World]:
-    segment_process.reset()
-    with django_db_blocker.unblock():
-        with built_world(segment_process) as world:
-            yield world
-        # Once Playwright's loop has ended, this thread has other connections, and these would keep the database busy.
-        connections.close_all()
-
-
-@pytest.fixture(scope="module")
-def address_of_site(world: World) -> Iterator[str]:
-    server = LiveServer("127.0.0.1")
-    yield server.url
-    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -68,39 +30,12 @@ def pages(browser: Browser, world: World, address_of_site: str) -> Iterator[dict
         context.close()
 
 
-def signed_in(browser: Browser, world: World, role: str, address_of_site: str, **options: str) -> BrowserContext:
-    context = browser.new_context(base_url=address_of_site, **options)  # type: ignore[arg-type]  # names of options
-    context.add_init_script(NOTE_WHAT_THE_POLICY_STOPS)
-    if role != "anonymous":
-        cookie = {"name": settings.SESSION_COOKIE_NAME, "value": world.cookies[role], "url": address_of_site}
-        context.add_cookies([cookie])  # type: ignore[list-item]  # a plain dict would do
-    return context
-
-
 @pytest.mark.parametrize("address", PAGES, ids=lambda address: address.name)
-def test_page_is_accessible_and_keeps_to_its_policy(world: World, pages: dict[str, Page], address: Address):
+def test_page_is_accessible_fits_and_keeps_to_its_policy(world: World, pages: dict[str, Page], address: Address):
     row = ROWS[address.name]
     page = pages[row.reader() or "anonymous"]
     page.goto(row.path(address, world))
-    stopped = page.evaluate("window.stopped")
-    page.evaluate(AXE_SCRIPT)
-    assert [stopped, *(look(page, address, scheme) for scheme in SCHEMES)] == [[], [], []]
-
-
-def look(page: Page, address: Address, scheme: str) -> list[str]:
-    """The serious findings of axe in this scheme."""
-    page.emulate_media(color_scheme="light" if scheme == "light" else "dark", reduced_motion="reduce")
-    if "SCREENSHOTS" in os.environ:
-        draw(page, Path(os.environ["SCREENSHOTS"]), f"{address.name}-{scheme}")
-    # The admin's pages are Unfold's.
-    found: list[str] = [] if address.is_of_the_admin else page.evaluate(SERIOUS, scheme)
-    return found
-
-
-def draw(page: Page, folder: Path, name: str) -> None:
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        page.screenshot(path=folder / f"{re.sub(r'[^a-z0-9]+', '-', name)}-{width}.png", full_page=True)
+    assert findings(page, address.name, is_ours=not address.is_of_the_admin) == []
 
 
 @pytest.fixture
