@@ -86,7 +86,7 @@ def begin(pk: UUID) -> Tenant | None:
 
 def _locked(pk: UUID) -> Export | None:
     """None when somebody else is at it, or it is done."""
-    exports = Export.objects.select_for_update(skip_locked=True, of=("self",)).select_related("tenant", "by")
+    exports = Export.objects.select_for_update(skip_locked=True, of=("self",)).select_related("tenant")
     return exports.filter(pk=pk, state__in=GOING).first()
 
 
@@ -101,8 +101,9 @@ def _fail(export: Export) -> None:
 
 
 def _may_download(export: Export) -> bool:
-    """Whether who asked is an owner still."""
-    return Membership.objects.filter(tenant=export.tenant_id, user=export.by_id, role=Role.OWNER).exists()
+    """Whether who asked is an owner still, and can sign in."""
+    owners = Membership.objects.filter(tenant=export.tenant_id, role=Role.OWNER, user__is_active=True)
+    return owners.filter(user=export.by_id).exists()
 
 
 def parts_of(tenant: Tenant) -> dict[str, Part]:

@@ -21,7 +21,7 @@ from tenants.export_models import Export, ExportPiece
 from tenants.export_parts import exporting, lines_of, part_of
 from tenants.export_run import MOST_TRIES, begin, parts_of, run, step
 from tenants.exports import TOOK_BACK, UNDER_WAY, ask_for_export, file_of
-from tenants.models import AuditEntry, Erasure, Invitation, Membership, Tenant
+from tenants.models import AuditEntry, Erasure, Invitation, Membership, Tenant, User
 from tenants.scoping import every_tenant, scope
 from tests.tenants.exported import exported
 
@@ -275,9 +275,10 @@ def test_run_with_nothing_to_do_takes_few_queries(db, django_assert_num_queries)
         assert run() == 0
 
 
-def test_who_is_no_owner_any_more_gets_no_mail(tenant, owner, django_capture_on_commit_callbacks):
+@pytest.mark.parametrize("change", [{"role": Role.ADMIN}, {"is_active": False}])
+def test_who_is_no_owner_any_more_or_shut_out_gets_no_mail(tenant, owner, django_capture_on_commit_callbacks, change):
     ask_for_export(tenant, by=owner)
-    Membership.objects.update(role=Role.ADMIN)
+    (Membership if "role" in change else User).objects.update(**change)
     with django_capture_on_commit_callbacks(execute=True):
         run()
     assert (Export.objects.get().state, mail.outbox) == (ExportState.READY, [])
