@@ -112,7 +112,8 @@ SELECT coalesce(lane.hold, ''), coalesce(lane.hold_reason, ''), lane.held_at, co
     CASE WHEN lane.not_before > statement_timestamp() THEN lane.not_before END, lane.last_accepted_at,
     least(pending.count + open.count, %(most)s)::bigint, oldest.at,
     given_up.set_aside, given_up.quarantined, paced.count,
-    (SELECT min(id) FROM delivery_refusal WHERE source_id = %(source)s) IS NOT NULL, lately.refused, statement_timestamp()
+    (SELECT min(id) FROM delivery_refusal WHERE source_id = %(source)s) IS NOT NULL, lately.refused,
+    statement_timestamp()
 FROM (SELECT %(source)s AS id) AS source
 LEFT JOIN delivery_lane AS lane ON lane.source_id = source.id
 CROSS JOIN LATERAL (
