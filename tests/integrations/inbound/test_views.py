@@ -274,6 +274,13 @@ def test_when_it_cannot_be_kept_the_answer_is_503_and_nothing_is(post):
     assert people() == []
 
 
+@pytest.mark.parametrize("path", ["/segment/inbound", "/segment/inbound/"])
+def test_a_key_in_the_clear_is_refused_and_not_redirected(post, settings, path):
+    settings.SECURE_SSL_REDIRECT = True
+    assert answered(post(IDENTIFY, path=path)) == (403, "Send to https://: the key would travel in the clear.")
+    assert people() == []
+
+
 def test_no_cookie_is_set_and_no_session_read(post, django_assert_num_queries):
     post(IDENTIFY)
     with django_assert_num_queries(2) as queries:
