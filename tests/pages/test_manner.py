@@ -55,7 +55,8 @@ def test_page_has_a_heading_a_title_and_nothing_inline(world: World, address: Ad
 
 
 def test_titles_tell_the_pages_of_a_company_apart(world: World):
-    client, titles = world.client("owner"), {}
+    client = world.client("owner")
+    titles: dict[str, list[str]] = {}
     for address in (page for page in PAGES if page.is_of_a_tenant):
         seen = Seen()
         seen.feed(client.get(row_of(address).path(address, world)).content.decode())
