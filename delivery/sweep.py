@@ -31,10 +31,10 @@ WHERE source.state = 'connected' AND (%(every)s OR source.id = ANY(%(ids)s))
     AND (lane.not_before IS NULL OR lane.not_before <= clock_timestamp())
     AND (
         (SELECT min(event_id) FROM delivery_pending WHERE source_id = source.id) IS NOT NULL
-        OR EXISTS (
-            SELECT 1 FROM delivery_batch WHERE source_id = source.id AND state = 'open'
+        OR (
+            SELECT min(id) FROM delivery_batch WHERE source_id = source.id AND state = 'open'
                 AND (not_before IS NULL OR not_before <= clock_timestamp())
-        )
+        ) IS NOT NULL
     )
 ORDER BY source.id
 """

@@ -29,7 +29,7 @@ from delivery.pages.story import story_of
 from delivery.replayable import FEW, Criteria
 from delivery.review_calls import from_tenant
 from delivery.what_is_sent import bill, tracked_names
-from integrations.identity import known_user_id
+from integrations.people import known_user_id
 from integrations.signals import Recipient
 from tests.delivery.steps import sure
 
@@ -102,6 +102,9 @@ def since_yesterday():
     return Criteria(since=timezone.now() - timedelta(days=1))
 
 
+CALL = {"type": "track", "event": "Step Done", "userId": "u-1", "properties": {}}
+RECIPIENT = Recipient(email="5@person.test", tool_id="7")
+
 STATEMENTS = {
     "lease and cut": lambda source: cut(sure(lanes.lease(source.pk))),
     "sweep": lambda _source: sweep.due(),
@@ -142,8 +145,6 @@ STATEMENTS = {
     "alerts": lambda _source: look_around(),
     "metrics": lambda _source: list(metrics.EngineCollector().collect()),
 }
-CALL = {"type": "track", "event": "Step Done", "userId": "u-1", "properties": {}}
-RECIPIENT = Recipient(email="5@person.test", tool_id="7")
 
 
 @pytest.mark.parametrize("deed", STATEMENTS.values(), ids=STATEMENTS.keys())
