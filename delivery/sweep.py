@@ -38,8 +38,8 @@ WHERE source.state = 'connected' AND (%(every)s OR source.id = ANY(%(ids)s))
     )
 ORDER BY source.id
 """
-# The smallest instead of EXISTS: while one source has nearly all that is pending, PostgreSQL expects to come upon a row of
-# any source at once, and reads all that is pending for each source that has nothing.
+# The smallest instead of EXISTS: while one source has nearly all that is pending, or open, PostgreSQL expects to come
+# upon a row of any source at once, and reads the whole table for each source that has nothing.
 
 
 def due(source_ids: Sequence[int] | None = None) -> list[tuple[int, str, bool]]:
