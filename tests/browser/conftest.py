@@ -27,7 +27,7 @@ from tests.pages.world import World, built_world
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS_TO_START = 60
+SECONDS_TO_START = 120
 
 
 @dataclass
