@@ -118,6 +118,11 @@ CELERY_BEAT_SCHEDULE = {
     "partitions": {"task": "delivery.tasks.keep_partitions_ahead", "schedule": 60.0, "options": {"queue": "sweep"}},
     "erase": {"task": "delivery.tasks.erase", "schedule": 60.0, "options": {"queue": "sweep"}},
     "orphans": {"task": "delivery.tasks.erase_orphans", "schedule": crontab(minute=37), "options": {"queue": "sweep"}},
+    "sessions": {
+        "task": "delivery.tasks.clear_sessions",
+        "schedule": crontab(hour=4, minute=17),
+        "options": {"queue": "sweep"},
+    },
     # By the clock: a beat that is started again each hour must not put it off for ever.
     "retention": {
         "task": "delivery.tasks.keep_retention",

@@ -182,7 +182,7 @@ class Checklist:
             DOCUMENTATION,
             title,
             verdict,
-            problem or "manage.py source_page writes it: every event and property has words.",
+            problem or "Every event and property has words.",
         )
 
 

@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from celery import Task, shared_task
+from django.contrib.sessions.backends.db import SessionStore
 from redis import Redis
 
 from delivery import erasure, partitions, retention
@@ -54,6 +55,12 @@ def erase() -> None:
 @shared_task(name="delivery.tasks.erase_orphans")
 def erase_orphans() -> None:
     erasure.erase_orphans()
+
+
+@shared_task(name="delivery.tasks.clear_sessions")
+def clear_sessions() -> None:
+    """Django leaves those that are over where they are."""
+    SessionStore.clear_expired()
 
 
 @shared_task(name="delivery.tasks.keep_alerts")

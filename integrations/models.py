@@ -136,6 +136,7 @@ class ApiKey(models.Model):
     objects = ScopedManager()
 
     class Meta:
+        verbose_name = "API key"
         constraints = [
             models.CheckConstraint(condition=models.Q(purpose__in=KeyPurpose.values), name="api_key_purpose_known"),
         ]

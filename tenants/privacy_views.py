@@ -18,12 +18,14 @@ from tenants.errors import TenantError
 from tenants.exports import newest_export
 from tenants.forms import PersonForm, TypedNameForm
 from tenants.models import Erasure, Membership, User
+from tenants.once import sent_once
 from tenants.queries import page_of
 from tenants.scoping import every_tenant
 
 
 @tenant_view(Role.ADMIN)
 @require_http_methods(["GET", "POST"])
+@sent_once
 def privacy(request: TenantRequest) -> HttpResponseBase:
     """Every form of a person is confirmed by typing the id, so it needs no page that asks again."""
     form = PersonForm(request.POST if request.method == "POST" else None)

@@ -15,7 +15,7 @@ from examples.campaigns.models import Campaign, Person
 from integrations.api_keys import issue_api_key
 from integrations.enums import KeyPurpose
 from integrations.models import ApiKey, SharedSecret, Source
-from tenants.models import AuditEntry, Invitation, Submission, Tenant
+from tenants.models import AuditEntry, Erasure, Invitation, Submission, Tenant
 from tenants.once import KEPT, TWICE
 from tenants.scoping import every_tenant
 from tests.conftest import WRITE_KEY
@@ -55,6 +55,10 @@ MADE = {
     "invitation": Made(
         "/t/acme/invitations/", {"email": "new@acme.test", "role": "viewer"}, Invitation.objects.count,
         "/t/acme/invitations/",
+    ),
+    "erasure": Made(
+        "/t/acme/privacy/", {"field": "email", "value": "ada@customer.test", "sure": "on"},
+        Erasure.objects.count, "/erasure/",
     ),
     "company": Made("/new/", {"name": "Second"}, lambda: Tenant.objects.filter(name="Second").count(), "/t/second/"),
 }  # fmt: skip
