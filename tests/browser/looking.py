@@ -58,6 +58,8 @@ def findings(page: Page, name: str, *, is_ours: bool = True) -> list[str]:
     for scheme in SCHEMES:
         page.emulate_media(color_scheme="light" if scheme == "light" else "dark", reduced_motion="reduce")
         if "SCREENSHOTS" in os.environ:
+            if not is_ours:
+                page.reload()  # Unfold asks for the scheme when it is loaded
             draw(page, Path(os.environ["SCREENSHOTS"]), f"{name}-{scheme}")
         found += page.evaluate(SERIOUS, scheme) if is_ours else []
     return found + (too_wide(page) if is_ours else [])
