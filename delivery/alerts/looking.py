@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +12,6 @@ from django.db import connection
 
 from delivery.alerts.enums import IncidentKind
 from delivery.alerts.models import BACKLOG_MINUTES, REFUSED_AN_HOUR, Incident
-from delivery.clock import ClockTimestamp
 from delivery.enums import Hold
 from delivery.expiry import retention_warned
 from delivery.models import RetentionWarning
@@ -88,13 +87,16 @@ def look_around() -> None:
     open_ones: defaultdict[int, Open] = defaultdict(dict)
     for incident in Incident.objects.filter(closed_at=None):
         open_ones[incident.source_id][IncidentKind(incident.kind)] = incident
-    fresh: list[Incident] = []
+    fresh: list[tuple[Look, IncidentKind, str]] = []
+    over: list[tuple[Incident, bool]] = []
     for look in _looks(list(open_ones)):
         known = open_ones[look.source_id]
         found = troubles(look, known)
-        fresh += [_incident(look, kind, reason) for kind, reason in found.items() if kind not in known]
-        _close(look, [known[kind] for kind in known if kind not in found], troubled=bool(found))
-    Incident.objects.bulk_create(fresh, ignore_conflicts=True)
+        fresh += [(look, kind, reason) for kind, reason in found.items() if kind not in known]
+        ended = [incident for kind, incident in known.items() if kind not in found]
+        over += [(incident, _is_news(look, incident, troubled=bool(found))) for incident in ended]
+    _open(fresh)
+    _close(over)
 
 
 def troubles(look: Look, known: Mapping[IncidentKind, Incident]) -> dict[IncidentKind, str]:
@@ -140,20 +142,47 @@ def _has_sent(look: Look, incident: Incident) -> bool:
     return look.last_accepted_at is not None and look.last_accepted_at > incident.opened_at
 
 
-def _close(look: Look, over: list[Incident], *, troubled: bool) -> None:
+def _is_news(look: Look, over: Incident, *, troubled: bool) -> bool:
     """One trouble that became another has not recovered, and what was not told yet is told with its end."""
-    for incident in over:
-        kept_from_sending = incident.kind in OF_SENDING and look.state != SourceState.CONNECTED
-        stopped = kept_from_sending or look.state == SourceState.DISCONNECTED
-        is_news = incident.told_at is None or not (stopped or troubled)
-        still_open = Incident.objects.filter(pk=incident.pk, closed_at=None)
-        still_open.update(closed_at=ClockTimestamp(), is_news=is_news)
+    kept_from_sending = over.kind in OF_SENDING and look.state != SourceState.CONNECTED
+    stopped = kept_from_sending or look.state == SourceState.DISCONNECTED
+    return over.told_at is None or not (stopped or troubled)
 
 
-def _incident(look: Look, kind: IncidentKind, reason: str) -> Incident:
-    return Incident(
-        tenant_id=look.tenant_id, source_id=look.source_id, kind=kind, reason=reason, opened_at=ClockTimestamp()
-    )
+OPEN: Final = """
+INSERT INTO delivery_incident (tenant_id, source_id, kind, reason, opened_at, is_news)
+SELECT tenant_id, source_id, kind, reason, clock_timestamp(), true
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[]) AS found (tenant_id, source_id, kind, reason)
+ON CONFLICT DO NOTHING
+"""
+# Whoever looks at the same moment finds the same. When a region is away thousands of sources have a backlog at once,
+# and Django would write its INSERT row by row.
+CLOSE: Final = """
+WITH mine AS MATERIALIZED (
+    SELECT incident.id, ended.is_news FROM unnest(%s::bigint[], %s::bool[]) AS ended (id, is_news)
+    JOIN delivery_incident AS incident ON incident.id = ended.id
+    WHERE incident.closed_at IS NULL ORDER BY incident.id FOR UPDATE OF incident
+)
+UPDATE delivery_incident SET closed_at = clock_timestamp(), is_news = mine.is_news
+FROM mine WHERE delivery_incident.id = mine.id
+"""
+# Locked in order, as those who tell of incidents lock them.
+
+
+def _open(fresh: list[tuple[Look, IncidentKind, str]]) -> None:
+    rows = [(look.tenant_id, look.source_id, str(kind), reason) for look, kind, reason in fresh]
+    _write(OPEN, rows)
+
+
+def _close(over: list[tuple[Incident, bool]]) -> None:
+    _write(CLOSE, [(incident.pk, is_news) for incident, is_news in over])
+
+
+def _write(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """All rows at once, as an array for each column."""
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)])
 
 
 def _looks(troubled: list[int]) -> Iterator[Look]:

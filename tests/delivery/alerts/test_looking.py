@@ -185,9 +185,36 @@ def test_retention_warning_is_an_incident_that_stands_with_it(source):
 def test_looking_costs_the_same_queries_for_any_number_of_sources(tenant, django_assert_num_queries, sources):
     for number in range(sources):
         hold(make_source(tenant, OTHER_WRITE_KEY, name=f"S{number}"))
-    # Open incidents, the look; the new ones.
+    # Open incidents, the look; the new ones, and those that are over.
     with django_assert_num_queries(3):
         look_around()
     with django_assert_num_queries(2):
         look_around()
     assert Lane.objects.count() == Incident.objects.count() == sources
+    Lane.objects.update(hold="", hold_reason="", held_at=None)
+    with django_assert_num_queries(3):
+        look_around()
+    assert Incident.objects.filter(closed_at=None).count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_beats_at_once_close_many_incidents_once(tenant):
+    for number in range(20):
+        hold(make_source(tenant, OTHER_WRITE_KEY, name=f"S{number}"))
+    look_around()
+    Lane.objects.update(hold="", hold_reason="", held_at=None)
+    at_once(look_around, 3)
+    assert Incident.objects.filter(closed_at=None).count() == 0
+    assert Incident.objects.count() == 20
+
+
+def test_one_look_tells_apart_what_recovered_and_what_was_stopped(source, other_source):
+    for each in (source, other_source):
+        hold(each)
+    look_around()
+    Incident.objects.update(is_news=False, told_at=timezone.now())
+    release(source)
+    pause_source(other_source)
+    look_around()
+    news = dict(Incident.objects.values_list("source_id", "is_news"))
+    assert news == {source.pk: True, other_source.pk: False}
