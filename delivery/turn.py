@@ -232,9 +232,11 @@ def _hold_unreadable(lease: Lease) -> None:
 def _give_back(runs: Sequence[Run]) -> None:
     """If not even this is possible, the leases run out by themselves."""
     source_ids = [run.lease.source_id for run in runs]
+    # First of all, and each: what one of them would keep, no turn of this process could ever take again.
+    for run in runs:
+        run.end_isolation()
     try:
         for run in runs:
-            run.end_isolation()
             if run.trouble:
                 lanes.wait(run.lease.source_id, TROUBLE_SECONDS)
         lanes.release(*(run.lease for run in runs))

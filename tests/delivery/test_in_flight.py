@@ -1,10 +1,11 @@
 """Several requests of a lane at once, several lanes in one turn, and requests that hang."""
 
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from delivery import recording, runs, turn
@@ -194,3 +195,39 @@ def test_suspected_batch_is_sent_alone(proven, segment, dying):
     assert (again.number, len(others)) == (2, 2)
     assert all(sure(again.finished_at) < other.started_at for other in others)
     assert outcomes() == [Outcome.UNKNOWN, *[Outcome.ACCEPTED] * 3]
+
+
+@contextmanager
+def database_lost_after(attempts, before):
+    """Every statement fails that comes after so many attempts were begun. `before` is called before the first."""
+    begun: list[str] = []
+
+    def execute_until_lost(execute, sql, *arguments):
+        if len(begun) == attempts:
+            before()
+            raise OperationalError("The database is gone.")
+        if "INSERT INTO" in sql and "delivery_attempt" in sql:
+            begun.append(sql)
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(execute_until_lost):
+        yield
+
+
+def test_suspected_batch_is_sent_after_its_turn_lost_the_database(source, tenant, segment, call, dying):
+    """It lands together with another lane's, neither can be recorded, and the other cannot even be given back."""
+    suspected, twin = make_source(tenant, OTHER_WRITE_KEY, name="B"), make_source(tenant, WRITE_KEY, name="C")
+    capture(tenant.pk, call, sources=[suspected])
+    dying(suspected.pk)
+    capture(tenant.pk, call, sources=[source, twin])
+    segment.fault("us", "status", key=OTHER_WRITE_KEY, status=503, count=1)
+
+    def both_have_landed():
+        assert eventually(lambda: sorted(line["status"] or 0 for line in segment.requests()) == [200, 200, 503])
+        time.sleep(0.1)
+
+    with database_lost_after(2, both_have_landed):
+        take_turn([source.pk, suspected.pk, twin.pk])
+    Lane.objects.update(leased_until="2026-01-01T00:00Z")
+    take_turn([suspected.pk])
+    assert Batch.objects.get(source=suspected).state == BatchState.ACCEPTED
