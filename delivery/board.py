@@ -51,7 +51,8 @@ CROSS JOIN LATERAL (
         ELSE 'working'
     END AS place
 ) AS placed
-WHERE source.name ILIKE %(like)s OR tenant.name ILIKE %(like)s OR tenant.slug ILIKE %(like)s
+WHERE (%(tenant)s::bigint IS NULL OR tenant.id = %(tenant)s)
+    AND (source.name ILIKE %(like)s OR tenant.name ILIKE %(like)s OR tenant.slug ILIKE %(like)s)
 ORDER BY array_position(%(places)s::text[], placed.place),
     coalesce(lane.held_at, oldest.at, source.changed_at), source.id
 """
@@ -171,10 +172,10 @@ class Board:
         return [Row(place=self.places[row["source_id"]], **row) for row in found]
 
 
-def board(search: str = "") -> Board:
-    """Of all tenants; those with `search` in the name of the source or the tenant, or in the slug. One query."""
+def board(search: str = "", tenant_id: int | None = None) -> Board:
+    """Of all tenants or one; those with `search` in the name of the source or the tenant, or in the slug. One query."""
     like = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    values = {"minutes": BACKLOG_MINUTES, "like": f"%{like}%", "places": Place.values}
+    values = {"tenant": tenant_id, "minutes": BACKLOG_MINUTES, "like": f"%{like}%", "places": Place.values}
     return Board({row["id"]: Place(row["place"]) for row in _asked(PLACES, values)})
 
 

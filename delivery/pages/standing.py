@@ -1,5 +1,6 @@
 """How a source fares, in a word and a few numbers, by one query that reads no more than it must."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -112,38 +113,39 @@ SELECT coalesce(lane.hold, ''), coalesce(lane.hold_reason, ''), lane.held_at, co
     CASE WHEN lane.not_before > statement_timestamp() THEN lane.not_before END, lane.last_accepted_at,
     least(pending.count + open.count, %(most)s)::bigint, oldest.at,
     given_up.set_aside, given_up.quarantined, paced.count,
-    (SELECT min(id) FROM delivery_refusal WHERE source_id = %(source)s) IS NOT NULL, lately.refused,
+    (SELECT min(id) FROM delivery_refusal WHERE source_id = source.id) IS NOT NULL, lately.refused,
     statement_timestamp()
-FROM (SELECT %(source)s AS id) AS source
+FROM unnest(%(sources)s::bigint[]) WITH ORDINALITY AS source (id, place)
 LEFT JOIN delivery_lane AS lane ON lane.source_id = source.id
 CROSS JOIN LATERAL (
     SELECT count(*), min(event_id) AS first FROM (
-        SELECT event_id FROM delivery_pending WHERE source_id = %(source)s ORDER BY event_id LIMIT %(most)s
+        SELECT event_id FROM delivery_pending WHERE source_id = source.id ORDER BY event_id LIMIT %(most)s
     ) AS these
 ) AS pending
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(event_count), 0)::bigint AS count, min(event_ids[1]) AS first
-    FROM delivery_batch WHERE source_id = %(source)s AND state = 'open'
+    FROM delivery_batch WHERE source_id = source.id AND state = 'open'
 ) AS open
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(event_count) FILTER (WHERE state = 'set_aside'), 0)::bigint AS set_aside,
         coalesce(sum(event_count) FILTER (WHERE state = 'quarantined'), 0)::bigint AS quarantined
-    FROM delivery_batch WHERE source_id = %(source)s AND state IN ('set_aside', 'quarantined') AND NOT again
+    FROM delivery_batch WHERE source_id = source.id AND state IN ('set_aside', 'quarantined') AND NOT again
 ) AS given_up
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(event_count), 0)::bigint AS count FROM delivery_batch
-    WHERE source_id = %(source)s AND state = 'accepted'
+    WHERE source_id = source.id AND state = 'accepted'
         AND closed_at > statement_timestamp() - make_interval(secs => %(pace)s)
 ) AS paced
 CROSS JOIN LATERAL (
     SELECT count(*) AS refused FROM (
         SELECT 1 FROM delivery_refusal
-        WHERE source_id = %(source)s AND refused_at > statement_timestamp() - interval '1 day' LIMIT %(most_refused)s
+        WHERE source_id = source.id AND refused_at > statement_timestamp() - interval '1 day' LIMIT %(most_refused)s
     ) AS these
 ) AS lately
 CROSS JOIN LATERAL (
     SELECT max(captured_at) AS at FROM delivery_event WHERE id = least(pending.first, open.first)
 ) AS oldest
+ORDER BY source.place
 """
 _COLUMNS: Final = (
     "hold", "hold_reason", "held_at", "failures", "not_before", "last_accepted_at", "waiting", "oldest_waiting",
@@ -152,7 +154,17 @@ _COLUMNS: Final = (
 
 
 def standing_of(source: Source) -> Standing:
+    return standings_of([source])[0]
+
+
+def standings_of(sources: Sequence[Source]) -> list[Standing]:
+    """In their order. One query, which costs what it costs for each of them: for as many as a page shows."""
+    if not sources:
+        return []
+    limits = {"most": MOST_COUNTED, "most_refused": MOST_REFUSED, "pace": PACE_SECONDS}
     with connection.cursor() as cursor:
-        limits = {"most": MOST_COUNTED, "most_refused": MOST_REFUSED, "pace": PACE_SECONDS}
-        cursor.execute(STANDING, {"source": source.pk, **limits})
-        return Standing(state=source.state, **dict(zip(_COLUMNS, cursor.fetchone(), strict=True)))
+        cursor.execute(STANDING, {"sources": [source.pk for source in sources], **limits})
+        return [
+            Standing(state=source.state, **dict(zip(_COLUMNS, row, strict=True)))
+            for source, row in zip(sources, cursor.fetchall(), strict=True)
+        ]

@@ -6,8 +6,9 @@ from django.template import Context
 
 from delivery import identities
 from delivery.models import Attempt, Lane
-from delivery.pages import figures, standing
+from delivery.pages import figures, glance, standing
 from integrations.models import Source
+from tenants.models import Tenant
 
 register = template.Library()
 
@@ -28,6 +29,12 @@ def charts_of(source: Source) -> list[figures.Chart]:
 def identities_of(source: Source) -> identities.Identities:
     """The same, for `delivery/identities.html`."""
     return identities.identities_of(source)
+
+
+@register.simple_tag
+def glance_at(tenant: Tenant) -> glance.Glance:
+    """The same, for `delivery/glance.html`."""
+    return glance.glance_at(tenant.pk)
 
 
 @register.simple_tag(takes_context=True)

@@ -92,8 +92,8 @@ def test_overview_escapes_a_name(viewer_client, tenant):
 def test_overview_takes_as_many_queries_for_more_members(owner_client, tenant, django_assert_num_queries, members):
     for role in (Role.ADMIN, Role.VIEWER)[: members - 1]:
         make_member(tenant, role)
-    # Session, user, membership with tenant, members with users and their count, tenants to switch to.
-    with django_assert_num_queries(6):
+    # Session, user, membership with tenant, members with users and their count, sources, tenants to switch to.
+    with django_assert_num_queries(7):
         page = owner_client.get(OVERVIEW).content.decode()
     assert page.count("@acme.test</td>") + page.count("@acme.test <span") == members
 
