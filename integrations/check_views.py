@@ -1,5 +1,8 @@
 """The pages that prove a connection: a test event with a code, and what to do when it does not show up in Segment."""
 
+from typing import Any
+from urllib.parse import urljoin
+
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
@@ -9,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from integrations import confirming, trial
 from integrations.confirming import Answer
+from integrations.enums import Region
 from integrations.errors import SourceStateError
 from integrations.forms import CodeForm
 from integrations.models import Source
@@ -44,17 +48,26 @@ def check(request: TenantRequest, source_id: int) -> HttpResponseBase:
             messages.success(request, told)
             return redirect("integrations:source", request.tenant.slug, source.pk)
         form.add_error("code", TOLD[answer])
+    return render(request, "integrations/check.html", {"source": source, "form": form, **_steps(source)})
+
+
+def _steps(source: Source) -> dict[str, Any]:
+    """Where to look, how the newest test event fares, and how often a code may be typed."""
     test = confirming.newest_test(source)
-    context = {
-        "source": source,
-        "form": form,
+    return {
         "test": test if test and test.version == source.version else None,
         "tries_left": confirming.MAX_WRONG_CODES - test.wrong_codes if test else 0,
         "event": trial.EVENT,
         "property": trial.PROPERTY,
         "last_answer": LAST_ANSWER,
+        "segment_host": Region(source.region).app_host,
+        "stand_in": _stand_in(source),
     }
-    return render(request, "integrations/check.html", context)
+
+
+def _stand_in(source: Source) -> str:
+    """The page of what arrived, in the demo, where it is the Debugger that the steps talk of."""
+    return urljoin(settings.SEGMENT_URLS[source.region], "/") if settings.DEMO else ""
 
 
 @tenant_view(Role.ADMIN)

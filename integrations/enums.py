@@ -7,6 +7,11 @@ class Region(models.TextChoices):
     US = "us", "United States (Oregon)"
     EU = "eu", "Europe (Dublin)"
 
+    @property
+    def app_host(self) -> str:
+        """Where a customer opens Segment: by it they tell the region of their workspace."""
+        return "app.segment.com" if self is Region.US else "eu1.app.segment.com"
+
 
 class SourceState(models.TextChoices):
     """What the customer asked of a source. Whether Segment lets it through is the lane's state, not this."""

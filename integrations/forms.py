@@ -13,8 +13,8 @@ from integrations.secrets import Secret
 from integrations.write_keys import check_write_key, clean_write_key
 
 _REGION_MEANS = {
-    Region.US: "You open Segment at app.segment.com. So it is unless somebody chose another region.",
-    Region.EU: "You open Segment at eu1.app.segment.com. The data processing region is EU West.",
+    Region.US: f"You open Segment at {Region.US.app_host}. Most workspaces are here.",
+    Region.EU: f"You open Segment at {Region.EU.app_host}. Segment calls it EU West.",
 }
 
 
@@ -44,7 +44,7 @@ class WriteKeyField(forms.CharField):
 class NameForm(forms.Form):
     name = forms.CharField(
         max_length=100,
-        help_text="Yours alone, to tell sources apart: “Production”, for example. Segment does not see it.",
+        help_text="For you, to tell sources apart: “Production”, for example. Segment does not see it.",
         error_messages={"required": "Give the source a name."},
     )
 
@@ -110,8 +110,9 @@ class WriteKeyForm(forms.Form):
 class ShadowForm(forms.Form):
     in_shadow = forms.BooleanField(
         required=False,
-        label="Start in shadow: capture and show, send nothing yet",
-        help_text="You see each event as Segment would get it. What of it is sent, you choose when you switch it on.",
+        label="Start in shadow: show events here, send nothing yet",
+        help_text="You see each event as Segment would get it. When you switch the source on, you choose which of them "
+        "are sent.",
     )
 
 

@@ -126,12 +126,12 @@ def _troubleshooting() -> tuple[Block, ...]:
         Steps(
             (
                 (
-                    "**The write key is another one.** Segment answers 200 to a key it does not know, and drops the "
+                    "**The write key is wrong.** Segment answers 200 to a key it does not know, and drops the "
                     "events. Compare the last four characters on the source's page with the key in Segment; "
                     f"**{places.REPLACE_KEY.label}** puts the right one in."
                 ),
                 (
-                    "**The region is the other one.** Segment takes the events and nobody ever sees them. Compare with "
+                    "**The region is wrong.** Segment takes the events and nobody ever sees them. Compare with "
                     f"the address of Segment in your browser, then **{places.CHANGE_REGION.label}**."
                 ),
                 (

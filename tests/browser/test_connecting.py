@@ -183,10 +183,10 @@ def test_what_does_not_show_up_is_found_out_step_by_step_and_a_new_key_asks_agai
     reader.get_by_role("link", name="It does not show up").click()
     steps = reader.locator("ol.steps > li strong:first-child").all_inner_texts()
     assert [step.strip(".") for step in steps] == [
-        "The write key is another one",
-        "The region is the other one",
+        "The write key is wrong",
+        "The region is wrong",
         "The source is disabled in Segment",
-        "The Debugger has passed it by",
+        "The Debugger did not show it",
     ]
     reader.get_by_role("link", name="Change the region").click()
     reader.get_by_label("Europe (Dublin)").check()

@@ -92,6 +92,22 @@ def test_a_wrong_code_says_what_to_compare_and_how_many_tries_are_left(admin_cli
     for _ in range(MAX_WRONG_CODES - 1):
         page = text(admin_client.post(url("check", source), {"code": "ABCABC"}))
     assert "too many wrong codes" in page
+    assert "tries left" not in page
+    assert '<button class="button button--primary" type="submit">Send another one' in page
+
+
+@pytest.mark.parametrize(("region", "host"), [("us", ">app.segment.com<"), ("eu", ">eu1.app.segment.com<")])
+def test_the_page_says_by_which_address_the_workspace_is_known(admin_client, source, region, host):
+    Source.objects.update(region=region)
+    assert host in text(admin_client.get(url("check", source)))
+
+
+def test_the_stand_in_is_the_debugger_of_the_demo_alone(admin_client, source, segment, settings):
+    address = segment.us_url.removesuffix("us/v1")
+    settings.DEMO = True
+    assert f'href="{address}"' in text(admin_client.get(url("check", source)))
+    settings.DEMO = False
+    assert f'href="{address}"' not in text(admin_client.get(url("check", source)))
 
 
 def test_a_code_before_a_test_and_no_code_at_all(admin_client, source):
@@ -110,7 +126,7 @@ def test_a_test_of_a_paused_source_is_not_sent(admin_client, source):
 def test_the_way_through_the_reasons_shows_what_is_known(viewer_client, admin_client, source):
     for client in (viewer_client, admin_client):
         page = text(client.get(url("not_showing", source)))
-        order = [page.index(words) for words in ("key is another", "region is the other", "disabled in Segment")]
+        order = [page.index(words) for words in ("key is wrong", "region is wrong", "disabled in Segment")]
         assert order == sorted(order)
         assert "••••2345" in page
         assert "United States (Oregon)" in page

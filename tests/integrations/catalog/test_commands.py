@@ -77,8 +77,8 @@ def test_troubleshooting_begins_with_the_likely_causes():
         r"^\d\. \*\*([^*]+)\*\*", run("integration_page").split("## When events do not arrive")[1], re.MULTILINE
     )
     assert causes == [
-        "The write key is another one.",
-        "The region is the other one.",
+        "The write key is wrong.",
+        "The region is wrong.",
         "The source is disabled in Segment.",
         "The source is paused here.",
         "Events are refused.",
