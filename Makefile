@@ -68,7 +68,7 @@ screenshots: setup-dev browser ## Draw every page on a phone and a desk, light a
 	@SCREENSHOTS=$(CURDIR)/var/screenshots $(PY) -m pytest -n 0 tests/browser/test_pages.py tests/browser/test_states.py $(ARGS)
 
 drill: setup-dev ## Break things on purpose and count the events
-	@$(PY) -m pytest -m drill $(ARGS)
+	@$(PY) -m pytest -m drill -v $(ARGS)
 
 lint: setup-dev ## Check form, types, layers, migrations and the lock
 	@$(PY) -m ruff format --check .

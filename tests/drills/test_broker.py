@@ -68,6 +68,20 @@ def test_a_broker_that_is_emptied_loses_no_event(world):
     check(world, *customers)
 
 
+@pytest.mark.row(8)
+def test_a_broker_that_is_emptied_again_and_again_keeps_no_worker_from_its_work(world, customers):
+    """Hints, queues, flags and rates go, between two captures and in mid-request. Nobody restarts anything."""
+    world.segment.fault("us", "delay", key=customers[0].key, delay_ms=300)
+    for _ in range(5):
+        for customer in customers:
+            world.capture(customer, 3)
+        world.broker.flushall()
+    world.requested(customers[0], 3)
+    world.broker.flushall()
+    world.drained(*customers)
+    check(world, *customers)
+
+
 @pytest.mark.row(9)
 def test_a_worker_that_loses_the_broker_while_busy_records_its_answer_and_goes_on(world, customers):
     busy = customers[0]

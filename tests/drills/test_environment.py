@@ -1,8 +1,9 @@
 """Workers that find something else around them: no name server, bad certificates, another clock, another key ring."""
 
 import base64
+import re
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -88,17 +89,26 @@ def test_a_worker_whose_clock_is_an_hour_ahead_keeps_leases_and_rate(world, tmp_
     customers = world.crowd(90)
     slow = world.customer()
     world.segment.fault("us", "delay", key=slow.key, delay_ms=1_000)
-    world.worker(PYTHONPATH=str(tmp_path))
-    world.worker()
+    ahead = world.worker(PYTHONPATH=str(tmp_path))
+    ahead.ready()
     world.capture(slow)
     world.requested(slow)
-    lease = "SELECT leased_until - clock_timestamp() < interval '46 s' FROM delivery_lane WHERE source_id = %s"
-    assert world.one(lease, slow.source_id)
+    lease = "SELECT leased_until - clock_timestamp() FROM delivery_lane WHERE source_id = %s"
+    assert timedelta() < world.one(lease, slow.source_id) < timedelta(seconds=46)
+    assert eventually(lambda: tells_time_in_an_hour(ahead.log)), "Its clock is not ahead."
+    world.worker()
     world.beat()
     world.drained(slow, *customers)
     assert max(key["most_in_a_second"] for key in world.segment.stats()["keys"]) <= 50
     assert max(shift(entry) for entry in world.segment.entries("us", customers[0].key)) < 60
     check(world, *customers)
+
+
+def tells_time_in_an_hour(log):
+    """Whether a line of the log has a time that has yet to come."""
+    now = datetime.now(UTC)
+    times = re.findall(r'"time": "([^"]+)"', log.read_text())
+    return any(timedelta(minutes=50) < datetime.fromisoformat(time) - now for time in times)
 
 
 def shift(entry):

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.drill
 @pytest.mark.slow_drill
 def test_worker_killed_before_the_post_is_replaced_within_a_minute(world):
     """Nothing is simulated: a proxy takes the connection and passes nothing on, and the lease runs out by itself."""
-    customer = world.customer()
+    customer, bystander = world.customer(), world.customer("eu")
     world.beat()
     with proxy(world.segment.us_url) as gate:
         gate.passing = False
@@ -26,11 +26,13 @@ def test_worker_killed_before_the_post_is_replaced_within_a_minute(world):
         assert eventually(lambda: gate.heard)
         first.kill()
     world.worker()
+    world.capture(bystander)
+    world.drained(bystander, seconds=20)
     assert world.requests(customer) == []
     world.drained(customer, seconds=60)
     assert len(world.requests(customer)) == 1
     assert world.outcomes(customer) == ["unknown", "accepted"]
-    check(world)
+    check(world, bystander)
 
 
 @pytest.mark.row(2)
@@ -94,20 +96,23 @@ WAITING_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type 
 @pytest.mark.row(4)
 def test_worker_told_to_stop_finishes_its_requests_and_sends_nothing_twice(world):
     customers = [world.customer() for _ in range(3)]
-    world.segment.fault("us", "delay", delay_ms=2_000)
+    world.segment.fault("us", "delay", delay_ms=3_000)
     worker = world.worker()
     for customer in customers:
         world.capture(customer)
     for customer in customers:
         world.requested(customer)
+    told_at = world.one("SELECT clock_timestamp()")
     assert worker.stop() == 0
+    assert world.one("SELECT max(finished_at) FROM delivery_attempt") > told_at, "None was in flight any more."
     world.segment.clear_faults()
+    world.capture(customers[0])
     world.worker().ready()
     world.beat()
     for customer in customers:
         world.wake(customer)
     world.drained(*customers)
-    assert [world.outcomes(customer) for customer in customers] == [["accepted"]] * 3
+    assert [world.outcomes(customer) for customer in customers] == [["accepted"] * 2, ["accepted"], ["accepted"]]
     check(world)
 
 
