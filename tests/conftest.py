@@ -9,7 +9,6 @@ from integrations.models import Source
 from tenants.enums import Role
 from tenants.models import Membership, Tenant, User
 from tenants.staff_door import SHOWN
-from tests.segment_fixture import segment, segment_process  # noqa: F401 -- fixtures
 
 PASSWORD = "correct horse battery"
 WRITE_KEY = "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"

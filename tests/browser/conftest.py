@@ -1,123 +1,33 @@
-"""The whole product as `make run` starts it, and a headless Chromium in front of it."""
+"""What a headless Chromium is led to: the product as a person runs it, a world of pages, or a site of a test's own."""
 
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import httpx
-import psycopg
 import pytest
+from django.core.cache import cache
 from django.db import connections
-from playwright.sync_api import Page
-from psycopg import sql
+from django.test import Client
+from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
+from tenants.models import User
+from tests.browser.product import Product, running_product
+from tests.browser.visitors import Open, hand_over
 from tests.pages.world import World, built_world
-from tests.waiting import eventually
-
-ROOT = Path(__file__).resolve().parents[2]
-SECONDS_TO_START = 120
 
 
-@dataclass
-class Product:
-    """A running product: its address, the stand-in's, the demo's log-ins by email address."""
-
-    address: str
-    segment: str
-    logins: dict[str, str]
-    folder: Path
-    environment: dict[str, str]
-
-    def entries(self, region: str, write_key: str) -> list[dict[str, Any]]:
-        """What the stand-in's debugger shows for this key in this region, oldest first."""
-        entries: list[dict[str, Any]] = httpx.get(f"{self.segment}/{region}/debugger.json", auth=(write_key, "")).json()
-        return entries
-
-    def calls(self, region: str, write_key: str) -> list[dict[str, Any]]:
-        return [entry["call"] for entry in self.entries(region, write_key) if entry["state"] == "accepted"]
-
-    def calls_when(self, count: int, region: str, write_key: str) -> list[dict[str, Any]]:
-        """The accepted calls once there are so many, and after a moment in which more would show."""
-        eventually(lambda: self.calls(region, write_key), lambda calls: len(calls) >= count)
-        time.sleep(1.5)
-        return self.calls(region, write_key)
-
-    def manage(self, *arguments: str, stdin: str = "") -> str:
-        """Run a management command beside the running product, and give its output back."""
-        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-        done = subprocess.run(
-            command, input=stdin, env=self.environment, cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        return done.stdout
-
-    def log_in(self, page: Page, email: str) -> None:
-        page.goto(f"{self.address}/accounts/login/")
-        page.get_by_label("Email").fill(email)
-        page.get_by_label("Password").fill(self.logins[email])
-        page.get_by_role("button", name="Sign in", exact=True).click()
-        page.wait_for_url(lambda url: "/login/" not in url)
-
-
-@contextmanager
-def running_product(folder: Path, *options: str) -> Iterator[Product]:
-    """`manage.py run` on a database and in a folder of its own, stopped at the end."""
-    environment = {
-        **os.environ,
-        "DATABASE_URL": new_database(folder.name),
-        "REDIS_URL": unused_redis(),
-        "VAR_DIR": str(folder),
-        "DEMO": "1",
-        "PORT": "",
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    names = ("chromium", "chromium-browser", "google-chrome")
+    # The flags keep Chromium from calling home; as root it has no sandbox to offer.
+    quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    quiet += ["--disable-component-update", "--disable-sync"]
+    return {
+        **browser_type_launch_args,
+        "executable_path": next(filter(None, map(shutil.which, names)), None),
+        "args": quiet + (["--no-sandbox"] if os.geteuid() == 0 else []),
     }
-    # The test run's own; the product tells its programs the address that it has chosen.
-    del environment["SITE_URL"]
-    log = folder / "run.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "run", "--with-parent", *options],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        eventually(log.read_text, lambda text: "Ctrl-C" in text or process.poll() is not None, SECONDS_TO_START)
-        printed = log.read_text()
-        found = re.search(r"runs at +(\S+)\n +What Segment received +(\S+)", printed)
-        assert found, printed
-        logins = dict(re.findall(r"^ +(\S+@demo\.test) +(\S+)", printed, re.MULTILINE))
-        yield Product(found[1], found[2], logins, folder, environment)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(40)
-
-
-def new_database(name: str) -> str:
-    """An empty database beside the test run's own, dropped with the servers; its URL."""
-    server = urlsplit(os.environ["DATABASE_URL"])
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return urlunsplit(server._replace(path=f"/{name}"))
-
-
-def unused_redis() -> str:
-    """A database of Redis of its own: two products that shared one would take each other's hints."""
-    return f"{os.environ['REDIS_URL'].rpartition('/')[0]}/{next(_redis_databases)}"
-
-
-_redis_databases = count(1)
 
 
 @pytest.fixture(scope="module")
@@ -143,14 +53,33 @@ def address_of_site(world: World) -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args):
-    names = ("chromium", "chromium-browser", "google-chrome")
-    # The flags keep Chromium from calling home; as root it has no sandbox to offer.
-    quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    quiet += ["--disable-component-update", "--disable-sync"]
-    return {
-        **browser_type_launch_args,
-        "executable_path": next(filter(None, map(shutil.which, names)), None),
-        "args": quiet + (["--no-sandbox"] if os.geteuid() == 0 else []),
-    }
+@pytest.fixture
+def site(settings, live_server: LiveServer) -> LiveServer:
+    """Staff need a second factor, as outside of the demo."""
+    settings.ROOT_URLCONF = "tests.pages.urls"
+    settings.DEMO = True
+    settings.EMAIL_BACKEND = "examples.campaigns.mailbox.MailboxBackend"
+    settings.SITE_URL = live_server.url
+    settings.CSRF_TRUSTED_ORIGINS = [live_server.url]
+    # Rate limits and used codes are in the cache, which outlives a test.
+    cache.clear()
+    return live_server
+
+
+@pytest.fixture
+def opened(browser: Browser, site: LiveServer) -> Iterator[Open]:
+    """Opens a browser, signed in as this user, or as nobody; with `script=False`, without JavaScript."""
+    contexts = []
+
+    def open_one(user: User | None = None, *, script: bool = True) -> Page:
+        context = browser.new_context(base_url=site.url, java_script_enabled=script)
+        contexts.append(context)
+        if user is not None:
+            client = Client()
+            client.force_login(user)
+            hand_over(str(client.session.session_key), context, site.url)
+        return context.new_page()
+
+    yield open_one
+    for context in contexts:
+        context.close()

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from axe_playwright_python.base import AXE_SCRIPT
-from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.browser.visitors import hand_over
 from tests.pages.world import World
 
 PHONE: Final = 390
@@ -43,8 +43,7 @@ def signed_in(browser: Browser, world: World, role: str, address_of_site: str, *
     context = browser.new_context(base_url=address_of_site, **options)
     context.add_init_script(NOTE_WHAT_THE_POLICY_STOPS)
     if role != "anonymous":
-        cookie = {"name": settings.SESSION_COOKIE_NAME, "value": world.cookies[role], "url": address_of_site}
-        context.add_cookies([cookie])  # type: ignore[list-item]  # a plain dict would do
+        hand_over(world.cookies[role], context, address_of_site)
     return context
 
 

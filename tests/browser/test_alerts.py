@@ -10,7 +10,7 @@ from delivery.alerts.mailing import send_due
 from delivery.alerts.telling import tell_news
 from delivery.enums import Hold
 from tenants.scoping import every_tenant
-from tests.browser.visitors import open_link_of_mail, open_mail, opened, site  # noqa: F401  # two are fixtures
+from tests.browser.visitors import open_link_of_mail, open_mail
 from tests.delivery.alerts.conftest import REASON, age_news, hold, release
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -26,7 +26,7 @@ def a_minute_later() -> None:
     send_due()
 
 
-def test_an_alert_leads_to_its_source_and_its_end_is_told(opened, owner, source):  # noqa: F811
+def test_an_alert_leads_to_its_source_and_its_end_is_told(opened, owner, source):
     page = opened(owner)
     with every_tenant():
         hold(source)
@@ -47,7 +47,7 @@ def test_an_alert_leads_to_its_source_and_its_end_is_told(opened, owner, source)
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
-def test_a_viewer_chooses_alerts_and_stops_them_from_the_mail_without_a_log_in(opened, viewer, source, script):  # noqa: F811
+def test_a_viewer_chooses_alerts_and_stops_them_from_the_mail_without_a_log_in(opened, viewer, source, script):
     page = opened(viewer, script=script)
     page.goto(ALERTS)
     page.get_by_label("Sending is held for another reason, as by our staff").check()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import Product
+from tests.browser.product import Product
 from tests.browser.test_story import ADA, send_campaign
 from tests.waiting import eventually
 

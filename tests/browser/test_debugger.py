@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Product
+from tests.browser.product import Product
 from tests.browser.test_story import ADA, connect, send_campaign
 from tests.waiting import eventually
 

@@ -17,7 +17,7 @@ from tenants.enums import Role
 from tenants.invitations import invite
 from tenants.models import Invitation, Membership, Tenant, User
 from tenants.scoping import scope
-from tests.browser.visitors import open_link_of_mail, opened, site  # noqa: F401  # two are fixtures
+from tests.browser.visitors import open_link_of_mail
 from tests.conftest import PASSWORD, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -52,7 +52,7 @@ def one_time_code(key: str, steps: int = 0) -> str:
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
-def test_somebody_invited_signs_up_from_the_mail_and_is_a_member_with_the_role(opened, owner, script):  # noqa: F811
+def test_somebody_invited_signs_up_from_the_mail_and_is_a_member_with_the_role(opened, owner, script):
     desk = opened(owner, script=script)
     desk.goto("/t/acme/members/")
     desk.get_by_role("link", name="Invite people").click()
@@ -77,7 +77,7 @@ def test_somebody_invited_signs_up_from_the_mail_and_is_a_member_with_the_role(o
     expect(desk.get_by_role("row", name=GRACE)).to_contain_text("Admin")
 
 
-def test_somebody_with_an_account_signs_in_from_the_mail_and_accepts(opened, owner, tenant):  # noqa: F811
+def test_somebody_with_an_account_signs_in_from_the_mail_and_accepts(opened, owner, tenant):
     invite(tenant, make_user(GRACE).email, Role.VIEWER, by=owner)
     guest = opened()
     open_link_of_mail(guest, "invites you to Acme")
@@ -99,7 +99,7 @@ def test_somebody_with_an_account_signs_in_from_the_mail_and_accepts(opened, own
     ],
     ids=["expired", "revoked", "used", "replaced"],
 )
-def test_a_closed_invitation_says_why_and_what_to_do(opened, owner, tenant, state, words):  # noqa: F811
+def test_a_closed_invitation_says_why_and_what_to_do(opened, owner, tenant, state, words):
     invitation = invite(tenant, GRACE, Role.VIEWER, by=owner)
     with scope(tenant.pk):
         Invitation.objects.filter(pk=invitation.pk).update(**state)
@@ -111,7 +111,7 @@ def test_a_closed_invitation_says_why_and_what_to_do(opened, owner, tenant, stat
     expect(guest.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_an_invitation_is_not_for_another_account_until_it_confirms_the_address(opened, owner, tenant, stranger):  # noqa: F811
+def test_an_invitation_is_not_for_another_account_until_it_confirms_the_address(opened, owner, tenant, stranger):
     invite(tenant, GRACE, Role.VIEWER, by=owner)
     page = opened()
     fill_sign_in(page, stranger.email)
@@ -136,7 +136,7 @@ def test_an_invitation_is_not_for_another_account_until_it_confirms_the_address(
 # Members
 
 
-def test_a_new_role_holds_at_the_next_click(opened, owner, viewer):  # noqa: F811
+def test_a_new_role_holds_at_the_next_click(opened, owner, viewer):
     theirs = opened(viewer)
     theirs.goto("/t/acme/members/")
     expect(theirs.get_by_role("link", name="Invite people")).to_have_count(0)
@@ -152,7 +152,7 @@ def test_a_new_role_holds_at_the_next_click(opened, owner, viewer):  # noqa: F81
     expect(theirs.get_by_role("link", name="You are admin of Acme now")).to_be_visible()
 
 
-def test_a_page_that_somebody_removed_left_open_changes_nothing_and_says_so(opened, owner, admin):  # noqa: F811
+def test_a_page_that_somebody_removed_left_open_changes_nothing_and_says_so(opened, owner, admin):
     theirs = opened(admin)
     theirs.goto("/t/acme/settings/")
     desk = opened(owner)
@@ -169,7 +169,7 @@ def test_a_page_that_somebody_removed_left_open_changes_nothing_and_says_so(open
     expect(theirs.get_by_role("heading", name="Name your company")).to_be_visible()
 
 
-def test_ownership_is_handed_over_and_both_are_told(opened, owner, admin):  # noqa: F811
+def test_ownership_is_handed_over_and_both_are_told(opened, owner, admin):
     desk = opened(owner)
     desk.goto("/t/acme/members/")
     desk.get_by_role("link", name=f"Change {admin.email}").click()
@@ -182,7 +182,7 @@ def test_ownership_is_handed_over_and_both_are_told(opened, owner, admin):  # no
     expect(desk.get_by_role("link", name=f"{admin.email} is the owner of Acme now")).to_have_count(2)
 
 
-def test_the_last_owner_stays_and_others_leave(opened, owner, viewer):  # noqa: F811
+def test_the_last_owner_stays_and_others_leave(opened, owner, viewer):
     desk = opened(owner)
     leave(desk)
     expect(desk.get_by_text("A company keeps at least one owner. Make somebody else an owner first.")).to_be_visible()
@@ -203,7 +203,7 @@ def leave(page: Page) -> None:
 # Accounts
 
 
-def test_sessions_are_listed_and_the_others_ended(opened, owner):  # noqa: F811
+def test_sessions_are_listed_and_the_others_ended(opened, owner):
     desk, phone = opened(), opened()
     fill_sign_in(desk, owner.email)
     fill_sign_in(phone, owner.email)
@@ -233,7 +233,7 @@ def set_up_two_factor(page: Page) -> str:
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
-def test_two_factor_is_set_up_asked_for_and_a_lost_phone_is_survived(opened, owner, script):  # noqa: F811
+def test_two_factor_is_set_up_asked_for_and_a_lost_phone_is_survived(opened, owner, script):
     page = opened(script=script)
     fill_sign_in(page, owner.email)
     page.goto("/accounts/2fa/")
@@ -264,7 +264,7 @@ def test_two_factor_is_set_up_asked_for_and_a_lost_phone_is_survived(opened, own
     expect(page.get_by_text("Your password alone opens your account.")).to_be_visible()
 
 
-def test_staff_are_led_to_set_up_two_factor_before_the_admin(opened, staff):  # noqa: F811
+def test_staff_are_led_to_set_up_two_factor_before_the_admin(opened, staff):
     page = opened()
     page.goto("/admin/")
     page.get_by_label("Email").fill(staff.email)
@@ -279,7 +279,7 @@ def test_staff_are_led_to_set_up_two_factor_before_the_admin(opened, staff):  # 
     expect(page.get_by_role("link", name="Tenants").first).to_be_visible()
 
 
-def test_guessing_passwords_is_stopped_and_says_for_how_long(opened, owner, live_server):  # noqa: F811
+def test_guessing_passwords_is_stopped_and_says_for_how_long(opened, owner, live_server):
     page = opened()
     for _ in range(6):
         fill_sign_in(page, owner.email, "a guess")
@@ -292,7 +292,7 @@ def test_guessing_passwords_is_stopped_and_says_for_how_long(opened, owner, live
     expect(page.get_by_text("Wait a few minutes, then try again.")).to_be_visible()
 
 
-def test_a_forgotten_password_is_set_anew_by_mail(opened, owner):  # noqa: F811
+def test_a_forgotten_password_is_set_anew_by_mail(opened, owner):
     page = opened()
     page.goto("/accounts/login/")
     page.get_by_role("link", name=re.compile("Forgot")).click()
@@ -307,7 +307,7 @@ def test_a_forgotten_password_is_set_anew_by_mail(opened, owner):  # noqa: F811
     expect(page).to_have_url(re.compile("/t/acme/$"))
 
 
-def test_an_address_is_changed_by_adding_confirming_and_making_it_primary(opened, owner):  # noqa: F811
+def test_an_address_is_changed_by_adding_confirming_and_making_it_primary(opened, owner):
     page = opened()
     fill_sign_in(page, owner.email)
     page.goto("/accounts/email/")

@@ -15,7 +15,7 @@ import redis
 from playwright.sync_api import Page, expect
 from psycopg import sql
 
-from tests.browser.conftest import ROOT, Product, running_product
+from tests.browser.product import ROOT, Product, running_product
 
 pytestmark = pytest.mark.browser
 

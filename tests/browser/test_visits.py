@@ -5,13 +5,11 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.visitors import opened, site  # noqa: F401  # fixtures
-
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def desk(opened, staff, source, viewer, settings) -> Page:  # noqa: F811
+def desk(opened, staff, source, viewer, settings) -> Page:
     """Of staff; the way through the second factor is walked in test_people.py."""
     settings.REQUIRE_STAFF_MFA = False
     page: Page = opened(staff)

@@ -1,4 +1,5 @@
 import pytest
+from django.db import connection
 
 from delivery import client, redis_link
 from delivery.redis_link import ask
@@ -31,3 +32,14 @@ def everything():
 @pytest.fixture
 def call():
     return track(event="Email Opened", user_id="u-1", properties={"email_id": "e-1"})
+
+
+@pytest.fixture
+def database_away(transactional_db, monkeypatch):
+    """The address of a server that is not there."""
+    connection.close()
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+        patch.setitem(connection.settings_dict, "PORT", 1)
+        yield
+    connection.close()

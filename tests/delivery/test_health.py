@@ -21,17 +21,6 @@ def look_anew():
     health._check_migrations.cache_clear()  # noqa: SLF001
 
 
-@pytest.fixture
-def database_away(transactional_db, monkeypatch):
-    """The address of a server that is not there."""
-    connection.close()
-    with monkeypatch.context() as patch:
-        patch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
-        patch.setitem(connection.settings_dict, "PORT", 1)
-        yield
-    connection.close()
-
-
 def test_readiness_with_both_servers(db):
     assert readiness() == Readiness(ready=True, problems={})
     assert readiness().as_dict() == {"status": "ready", "problems": {}}

@@ -17,7 +17,7 @@ from delivery.turn import take_turn
 from integrations.enums import Region
 from integrations.services import pause_source
 from tests.conftest import make_source
-from tests.delivery.test_health import NOWHERE, database_away  # noqa: F401  # a fixture
+from tests.delivery.test_health import NOWHERE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 
@@ -148,7 +148,7 @@ def test_metrics_without_redis_have_the_rest(source, settings):
     assert ("queued_tasks", "us") not in found
 
 
-def test_metrics_without_the_database_have_the_rest(database_away):  # noqa: F811  # the fixture
+def test_metrics_without_the_database_have_the_rest(database_away):
     found = scraped()
     assert (found["up", "database"], found["up", "redis"]) == (0, 1)
     assert found["queued_tasks", "us"] == 0

@@ -8,8 +8,6 @@ from delivery.alerts.models import Incident
 from delivery.enums import Hold
 from delivery.models import Lane
 from tenants.scoping import every_tenant
-from tests.delivery.conftest import fresh_start  # noqa: F401  # an autouse fixture
-from tests.examples.campaigns.conftest import mail_server  # noqa: F401  # a fixture
 
 REASON = "Segment refuses the write key. Paste the one that is shown in Segment."
 

@@ -17,7 +17,7 @@ from tenants.members import remove_member
 from tenants.models import Membership
 from tests.conftest import OTHER_WRITE_KEY, make_member, make_source
 from tests.delivery.alerts.conftest import REASON, age_news, at_once, hold, release
-from tests.examples.campaigns.smtp import TEMPORARY
+from tests.mail_server import TEMPORARY
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

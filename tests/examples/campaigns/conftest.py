@@ -1,6 +1,5 @@
 """Acme's people and a draft, and an ear for the domain signals."""
 
-import threading
 import time
 
 import pytest
@@ -9,7 +8,6 @@ from django.dispatch import Signal
 
 from examples.campaigns.models import Campaign, Message, Person
 from integrations import signals
-from tests.examples.campaigns.smtp import MailServer
 
 SIGNALS = {
     "delivered": signals.email_delivered,
@@ -87,18 +85,3 @@ def heard():
     yield received
     for signal, receiver in connected:
         signal.disconnect(receiver)
-
-
-@pytest.fixture
-def mail_server(settings):
-    """A real SMTP server on loopback that the settings lead to."""
-    with MailServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
-        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
-        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
-        yield server
-        server.shutdown()
-        thread.join()

@@ -10,7 +10,7 @@ from integrations import signals
 from integrations.signals import EmailActivity, Recipient
 from tenants.scoping import scope
 from tests.examples.campaigns.conftest import make_person
-from tests.examples.campaigns.smtp import PERMANENT, TEMPORARY
+from tests.mail_server import PERMANENT, TEMPORARY
 
 pytestmark = pytest.mark.django_db
 

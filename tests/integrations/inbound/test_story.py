@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from tests.browser.conftest import running_product
+from tests.browser.product import running_product
 from tests.waiting import eventually
 
 PLAIN_KEY, ANONYMOUS_KEY = "Kq7hV2mNx9TbR4wLz6cYd1PfJ8sGa3Ue", "Qz3jB8nMx1TbR4wLz6cYd1PfJ8sGa3Ue"

@@ -1,7 +1,10 @@
-"""A mail server of a few lines, for what Django's SMTP backend meets: takes, refusals, a line that goes dead."""
+"""`mail_server`: a few lines for what Django's SMTP backend meets: takes, refusals, a line that goes dead."""
 
 import socketserver
+import threading
 from email import message_from_bytes, policy
+
+import pytest
 
 PERMANENT = b"550 5.1.1 No such mailbox\r\n"
 TEMPORARY = b"450 4.7.1 Greylisted, come back later\r\n"
@@ -60,3 +63,18 @@ class _Conversation(socketserver.StreamRequestHandler):
         while (line := self.rfile.readline()) != b".\r\n":
             lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
         return b"".join(lines)
+
+
+@pytest.fixture
+def mail_server(settings):
+    """A real SMTP server on loopback that the settings lead to."""
+    with MailServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        yield server
+        server.shutdown()
+        thread.join()
