@@ -46,6 +46,6 @@ def copy_events(pattern: Source, target: Source, count: int, say: Callable[[str]
 def _statement() -> str:
     """Every column as it is, but for the ids."""
     changed = {"message_id": "gen_random_uuid()", "source_id": "%(source)s", "tenant_id": "%(tenant)s"}
-    fields = Event._meta.concrete_fields  # noqa: SLF001  # Django's documented name
+    fields = Event._meta.concrete_fields
     columns = [str(field.column) for field in fields if not field.primary_key]
     return COPY.format(columns=", ".join(columns), values=", ".join(changed.get(name, name) for name in columns))

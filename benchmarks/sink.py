@@ -62,8 +62,8 @@ def sink(delay_ms: int = 0) -> Iterator[Sink]:
     with subprocess.Popen(
         [*command, "--delay", str(delay_ms)], cwd=BASE_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdin  # noqa: S101  # asked for above
-        assert process.stdout  # noqa: S101  # asked for above
+        assert process.stdin
+        assert process.stdout
         found = Sink(process.stdout.readline().split()[-1])
         try:
             yield found

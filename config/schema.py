@@ -21,7 +21,7 @@ UNION ALL SELECT conname FROM pg_constraint WHERE connamespace = to_regnamespace
 
 def fits() -> bool:
     """Whether the tables have the models' columns, none besides (an insert would leave it empty), and their indexes."""
-    models = [model._meta for model in apps.get_models(include_auto_created=True)]  # noqa: SLF001  # Django's documented name
+    models = [model._meta for model in apps.get_models(include_auto_created=True)]
     columns = {(model.db_table, field.column) for model in models for field in model.local_concrete_fields}
     names = {each.name for model in models for each in (*model.indexes, *model.constraints)}
     with connection.cursor() as cursor:

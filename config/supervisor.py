@@ -116,7 +116,7 @@ class Supervisor:
             processes.stop(process, signal.SIGTERM, max(0.1, deadline - time.monotonic()))
 
     def _plan_restart(self, program: Program, now: float) -> None:
-        assert program.process is not None  # noqa: S101 - the caller looked
+        assert program.process is not None  # noqa: S101  # for the type checker: the caller looked
         program.failures = 1 if now - program.started_at > _STABLE_AFTER else program.failures + 1
         pause = min(2.0 ** (program.failures - 1), _LONGEST_PAUSE)
         program.start_again_at = now + pause

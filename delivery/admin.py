@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from delivery import (
-    admin_alerts,  # noqa: F401 -- registers
-    admin_imports,  # noqa: F401 -- registers
-    admin_lanes,  # noqa: F401 -- registers
+    admin_alerts,  # noqa: F401  # imported for its @admin.register
+    admin_imports,  # noqa: F401  # imported for its @admin.register
+    admin_lanes,  # noqa: F401  # imported for its @admin.register
     admin_search,
 )
 from delivery.admin_columns import OfSource

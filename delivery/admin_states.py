@@ -13,13 +13,12 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.expressions import RawSQL
 from django.db.models.lookups import GreaterThan
 from django.http import HttpRequest
 
 from delivery.admin_search import NEWEST_EVENTS, newest_events
 from delivery.enums import BatchState, Hold, Outcome
-from delivery.holding import HOLDS
+from delivery.holding import state_of_newest_batch
 from delivery.models import Batch, Event, Pending
 from integrations.enums import Region
 from integrations.staff_admin import WithinFilter
@@ -52,19 +51,13 @@ COLOURS: Final[dict[str, str]] = {
 }
 
 
-LAST_STATE: Final = f"""
-SELECT state FROM delivery_batch
-WHERE {HOLDS.format(source="delivery_event.source_id", event="delivery_event.id")} ORDER BY id + 0 DESC LIMIT 1
-"""  # noqa: S608  # see HOLDS
-
-
 def with_state(events: QuerySet[Event]) -> QuerySet[Any]:
     """Annotate `state`: "waiting", a BatchState, or None for an event whose batch is gone."""
     # No EXISTS: PostgreSQL would read all that is pending into a hash, to look up the events of a page.
     waiting = Pending.objects.filter(source_id=OuterRef("source_id"), event_id=OuterRef("pk")).values("event_id")[:1]
     state = Case(
         When(GreaterThan(Subquery(waiting), 0), then=Value(WAITING)),
-        default=RawSQL(LAST_STATE, []),  # noqa: S611  # the text above
+        default=state_of_newest_batch(),
         output_field=CharField(),
     )
     return events.annotate(state=state)

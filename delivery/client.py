@@ -38,7 +38,7 @@ class DeadlineTransport(httpx.HTTPTransport):
 
     def __init__(self) -> None:
         super().__init__(verify=_trusted(), trust_env=False, retries=0)
-        self._pool._network_backend = DeadlineBackend()  # noqa: SLF001  # see above; tests/delivery/test_client.py holds it
+        self._pool._network_backend = DeadlineBackend()  # noqa: SLF001  # there is no public way; tests/delivery/test_client.py holds it
 
 
 def post_batch(url: str, write_key: Secret, body: bytes, *, number: int = 1) -> Answer:

@@ -55,7 +55,7 @@ class Courier:
                 try:
                     self._carry(list(lanes), region)
                 except Exception as error:  # noqa: BLE001  # the next hints must find the thread alive
-                    log.error("Hints were not carried: %s.", describe(error))  # noqa: TRY400  # once a second is enough without a traceback
+                    log.error("Hints were not carried: %s.", describe(error))
 
     def _next(self) -> dict[str, dict[int, None]]:
         """What waits, as soon as something does; asking for it says that all before is done."""

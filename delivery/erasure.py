@@ -74,7 +74,7 @@ DELETE FROM delivery_messagekey WHERE ctid = ANY(ARRAY(
 ))
 """
 EVENTS: Final = "SELECT id FROM delivery_event WHERE source_id = %(source)s ORDER BY id LIMIT %(chunk)s"
-DELETE_EVENTS: Final = f"DELETE FROM delivery_event WHERE {THESE}"  # noqa: S608  # see THESE
+DELETE_EVENTS: Final = f"DELETE FROM delivery_event WHERE {THESE}"  # noqa: S608  # only constants of ours are put in; values are parameters
 
 
 def erase_source(source_id: int) -> tuple[int, int]:

@@ -8,10 +8,10 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from delivery.alerts.models import Alert, AlertChoice, AlertLimits, AlertMail, Incident  # noqa: F401  # as below
+from delivery.alerts.models import Alert, AlertChoice, AlertLimits, AlertMail, Incident  # noqa: F401  # Django looks for an app's models here
 from delivery.enums import GIVEN_UP, BatchState, Hold, Outcome, RefusalReason
-from delivery.importing.models import FileImport  # noqa: F401  # Django looks for models here
-from delivery.shadow_models import GoingLive  # noqa: F401  # as above
+from delivery.importing.models import FileImport  # noqa: F401  # Django looks for an app's models here
+from delivery.shadow_models import GoingLive  # noqa: F401  # Django looks for an app's models here
 from integrations.enums import Region
 from integrations.models import Source
 from tenants.models import Tenant

@@ -89,7 +89,7 @@ def capture_built(tenant_id: int, name: str, build: Callable[[], Call]) -> Captu
     try:
         call = build()
     except Exception as error:  # noqa: BLE001  # a product's mapping may raise anything, and its transaction must live
-        log.error("The mapping of %s failed: %s.", name, describe(error), extra={"tenant_id": tenant_id})  # noqa: TRY400  # a traceback could quote the payload
+        log.error("The mapping of %s failed: %s.", name, describe(error), extra={"tenant_id": tenant_id})
         failed = Rejected({"event": name}, RefusalReason.MAPPING_FAILED)
         return _refused(tenant_id, [failed], None)
     return capture(tenant_id, call)
@@ -102,7 +102,7 @@ def _guarded(tenant_id: int, calls: list[Call], sources: Sequence[Source] | None
         if _lacks_resources(error):
             raise
         # The caller's own write goes on; what we could not do is told below.
-        log.error("Capturing failed: %s.", describe(error), extra={"tenant_id": tenant_id})  # noqa: TRY400  # a traceback could quote the payload
+        log.error("Capturing failed: %s.", describe(error), extra={"tenant_id": tenant_id})
     return _refused(tenant_id, [Rejected(call, RefusalReason.CAPTURE_FAILED) for call in calls], sources)
 
 
@@ -197,6 +197,6 @@ def _prepared(calls: Iterable[Any]) -> Iterator[Prepared | Rejected]:
     for call in calls:
         try:
             yield prepare(call)
-        except Exception as error:  # noqa: BLE001  # see above
-            log.error("Preparing a call failed: %s.", describe(error))  # noqa: TRY400  # a traceback could quote the payload
+        except Exception as error:  # noqa: BLE001  # whatever it is, this call is refused for it
+            log.error("Preparing a call failed: %s.", describe(error))
             yield Rejected(call, RefusalReason.CAPTURE_FAILED)

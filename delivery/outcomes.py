@@ -60,7 +60,7 @@ def retry_after(value: str, now: datetime) -> int | None:
     text = value.strip()
     if text.removeprefix("-").isascii() and text.removeprefix("-").isdigit():
         # Compared by length first: int() refuses, with an error, what has thousands of digits.
-        return _clamp(int(text) if len(text) < 20 else RETRY_AFTER_CAP if text[0] != "-" else 0)  # noqa: PLR2004
+        return _clamp(int(text) if len(text) < 20 else RETRY_AFTER_CAP if text[0] != "-" else 0)  # noqa: PLR2004  # digits, far past the cap
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

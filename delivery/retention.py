@@ -215,7 +215,7 @@ def _drop(cursor: Any, partition: EventPartition) -> bool:
 OLD_BATCH: Final = f"""
 closed_at < %(batches)s AND state NOT IN ('open', 'set_aside', 'quarantined')
 AND event_ids[cardinality(event_ids)] < (SELECT coalesce(min(first_id), 0) FROM ({CATALOG}) AS part)
-"""  # noqa: S608  # see CATALOG
+"""  # noqa: S608  # only constants of ours are put in; values are parameters
 OLD_REPLAY: Final = """
 created_at < %(replays)s AND NOT EXISTS (SELECT FROM delivery_batch WHERE replay_id = delivery_replay.id)
 """
@@ -223,7 +223,7 @@ OLD_BATCHES: Final = f"""
 SELECT id FROM delivery_batch WHERE id = ANY(ARRAY(
     SELECT id FROM (SELECT * FROM delivery_batch ORDER BY id LIMIT {ROWS}) AS oldest WHERE {OLD_BATCH}
 )) ORDER BY id LIMIT {CHUNK} FOR UPDATE SKIP LOCKED
-"""  # noqa: S608  # the conditions above
+"""  # noqa: S608  # only constants of ours are put in; values are parameters
 # Refusals and dedupe rows from the oldest on: ids follow the time, so that no index by time is needed. A replay stays
 # with its batches: its page, and that a form sent twice acts once, need it as long.
 OLD: Final = {
@@ -231,14 +231,14 @@ OLD: Final = {
 DELETE FROM delivery_refusal WHERE id = ANY(ARRAY(
     SELECT id FROM (SELECT * FROM delivery_refusal ORDER BY id LIMIT {ROWS}) AS oldest WHERE refused_at < %(refusals)s
 ))
-""",  # noqa: S608  # a number
+""",  # noqa: S608  # only constants of ours are put in; values are parameters
     "message_keys": f"""
 DELETE FROM delivery_messagekey WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM delivery_messagekey WHERE captured_at < %(message_keys)s ORDER BY captured_at LIMIT {ROWS}
 ))
-""",  # noqa: S608  # a number
+""",  # noqa: S608  # only constants of ours are put in; values are parameters
     "rate_holds": "DELETE FROM delivery_ratehold WHERE until < %(rate_holds)s",
-    "replays": f"DELETE FROM delivery_replay WHERE {OLD_REPLAY}",  # noqa: S608  # the condition above
+    "replays": f"DELETE FROM delivery_replay WHERE {OLD_REPLAY}",  # noqa: S608  # only constants of ours are put in; values are parameters
     "ended_warnings": "DELETE FROM delivery_retentionwarning WHERE ended_at < %(ended_warnings)s",
 }
 
@@ -249,7 +249,7 @@ SELECT (SELECT count(*) FROM delivery_batch WHERE {OLD_BATCH}),
     (SELECT count(*) FROM delivery_ratehold WHERE until < %(rate_holds)s),
     (SELECT count(*) FROM delivery_replay WHERE {OLD_REPLAY}),
     (SELECT count(*) FROM delivery_retentionwarning WHERE ended_at < %(ended_warnings)s)
-"""  # noqa: S608  # the conditions above
+"""  # noqa: S608  # only constants of ours are put in; values are parameters
 COUNTED: Final = ("batches", *OLD)
 
 

@@ -23,7 +23,7 @@ DOCUMENTATION: Final = 8
 
 
 class Verdict(StrEnum):
-    PASS = "pass"  # noqa: S105 -- no password
+    PASS = "pass"  # noqa: S105  # a verdict, no password
     FAIL = "fail"
     NOT_EXERCISED = "not exercised"
 

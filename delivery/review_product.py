@@ -18,7 +18,7 @@ def documented_names() -> frozenset[str]:
 
 def region_problem() -> str:
     """What keeps a customer from choosing a region, as a sentence, or nothing."""
-    offered = {value for value, _ in ConnectForm.base_fields["region"].choices}  # type: ignore[attr-defined]
+    offered = {value for value, _ in ConnectForm.base_fields["region"].choices}  # type: ignore[attr-defined]  # a ChoiceField
     missing = [region.label for region in Region if region not in offered or region not in settings.SEGMENT_URLS]
     return f"The form does not offer {' and '.join(missing)}." if missing else ""
 

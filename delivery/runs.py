@@ -91,7 +91,7 @@ class Run:
 
     def fly(self, sent: Sent, payloads: list[str]) -> "Future[Answer]":
         """Start the request of an attempt that was begun; its thread is reserved, and it has a permit."""
-        assert self.permit  # noqa: S101  # taken before the attempt was begun
+        assert self.permit  # noqa: S101  # for the type checker: taken before the attempt was begun
         future = sending.start(sent, payloads, self.permit)
         self.permit = None
         self.flights[future] = sent

@@ -92,7 +92,7 @@ class Turn:
         try:
             begin_wave(self._runs)
         except Exception as error:  # noqa: BLE001  # what one lane did to all of them does not concern those begun alone
-            log.error("A wave failed: %s.", describe(error))  # noqa: TRY400  # a traceback could quote the payload
+            log.error("A wave failed: %s.", describe(error))
         for run in self._runs:
             for future in run.flights:
                 self._watch(run, future)
@@ -179,8 +179,8 @@ def _guarded(run: Run, work: Callable[[], T]) -> T | None:
     """One lane's trouble must not cost the others their turn."""
     try:
         return work()
-    except Exception as error:  # noqa: BLE001  # see above
-        log.error("A turn failed: %s.", describe(error), extra={"source_id": run.lease.source_id})  # noqa: TRY400  # a traceback could quote the payload
+    except Exception as error:  # noqa: BLE001  # whatever it is, the other lanes' turns go on
+        log.error("A turn failed: %s.", describe(error), extra={"source_id": run.lease.source_id})
         run.going, run.trouble = False, True
         return None
 
@@ -195,8 +195,8 @@ def _land(landed: Sequence[tuple[Run, "Future[Answer]"]]) -> None:
         return
     try:
         recorded(partial(recording.accept, [(sent, answer) for _, answer, sent in accepted]))
-    except Exception as error:  # noqa: BLE001  # as in _guarded, for all of them
-        log.error("Answers could not be recorded: %s.", describe(error))  # noqa: TRY400  # as in _guarded
+    except Exception as error:  # noqa: BLE001  # whatever it is, the lanes come to their end and are looked at again
+        log.error("Answers could not be recorded: %s.", describe(error))
         for run, _, _ in accepted:
             run.going, run.trouble = False, True
     for run, _, _ in accepted:
@@ -225,7 +225,8 @@ def _hold_unreadable(lease: Lease) -> None:
         try:
             sending_credentials(lease.source_id)
         except SecretError:
-            log.error("The write key cannot be read; the lane is held.", extra={"source_id": lease.source_id})  # noqa: TRY400  # integrations/secrets.py logged why
+            # integrations/secrets.py logged why.
+            log.error("The write key cannot be read; the lane is held.", extra={"source_id": lease.source_id})
             lanes.hold(lease.source_id, Hold.KEY_UNREADABLE, KEY_UNREADABLE)
 
 

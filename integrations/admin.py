@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 
-from integrations import admin_people  # noqa: F401 -- registers
+from integrations import admin_people  # noqa: F401  # imported for its @admin.register
 from integrations.enums import SourceState
 from integrations.models import Source
 from integrations.staff_admin import NOTHING, StaffAdmin, WithinFilter, at, badge, link, related, tenants_named

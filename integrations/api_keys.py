@@ -23,12 +23,12 @@ PREFIXES: Final = {KeyPurpose.INBOUND: "hw_in_", KeyPurpose.INGEST: "hw_ingest_"
 KEY_BYTES: Final = 32
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 
-_FIELDS: Final = {field.attname: str(field.column) for field in ApiKey._meta.concrete_fields}  # noqa: SLF001  # Django's documented name
+_FIELDS: Final = {field.attname: str(field.column) for field in ApiKey._meta.concrete_fields}
 FIND: Final = f"""
 SELECT secret.id, secret.ciphertext, {", ".join(f"key.{column}" for column in _FIELDS.values())}
 FROM integrations_apikey AS key LEFT JOIN integrations_sharedsecret AS secret ON secret.api_key_id = key.id
 WHERE key.digest = %s AND key.purpose = %s AND key.revoked_at IS NULL
-"""  # noqa: S608  # our own names
+"""  # noqa: S608  # only constants of ours are put in; values are parameters
 
 
 @sensitive_variables("text")

@@ -81,9 +81,9 @@ def mark(email: EmailMessage, tenant_id: int, reference: str) -> None:
         raise ValueError(f"{reference!r} cannot be an email's reference: see integrations.email_providers.mark.")
     value = f"{tenant_id}.{reference}.{_signature(tenant_id, reference)}"
     if _carries_tags_only(email):
-        email.tags = [*getattr(email, "tags", []), f"{MARK}.{value}"]  # type: ignore[attr-defined]  # anymail's way
+        email.tags = [*getattr(email, "tags", []), f"{MARK}.{value}"]  # type: ignore[attr-defined]  # anymail reads it from there
     else:
-        email.metadata = {**getattr(email, "metadata", {}), MARK: value}  # type: ignore[attr-defined]  # the same
+        email.metadata = {**getattr(email, "metadata", {}), MARK: value}  # type: ignore[attr-defined]  # anymail reads it from there
 
 
 def receive(*, event: AnymailTrackingEvent, esp_name: str, **_kwargs: Any) -> None:

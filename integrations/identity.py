@@ -34,7 +34,7 @@ def identified(activity: Activity) -> Activity:
     user_id = known_user_id(tenant_id, recipient, tool_anonymous_id(recipient.tool_id))
     if user_id is None or user_id == recipient.user_id:
         return activity
-    return replace(activity, **{place: replace(recipient, user_id=user_id)})  # type: ignore[type-var]  # a dataclass
+    return replace(activity, **{place: replace(recipient, user_id=user_id)})  # type: ignore[type-var]  # every activity is a dataclass
 
 
 def tool_anonymous_id(tool_id: str) -> str:

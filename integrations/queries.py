@@ -25,9 +25,9 @@ class SendingCredentials:
     rate_key: str
 
 
-_FIELDS: Final = {field.attname: str(field.column) for field in Source._meta.concrete_fields}  # noqa: SLF001  # Django's documented name
+_FIELDS: Final = {field.attname: str(field.column) for field in Source._meta.concrete_fields}
 CAPTURING: Final = (
-    f"SELECT {', '.join(_FIELDS.values())} FROM integrations_source "  # noqa: S608  # our own names
+    f"SELECT {', '.join(_FIELDS.values())} FROM integrations_source "  # noqa: S608  # only constants of ours are put in; values are parameters
     "WHERE tenant_id = %s AND state = ANY(%s) ORDER BY id"
 )
 _STATES: Final = sorted(CAPTURING_STATES)

@@ -18,7 +18,7 @@ FIELDS: Final = ("secret", "seed")
 """Where allauth keeps the secret of an authenticator app and the seed of the recovery codes."""
 
 
-class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
+class SecondFactorAdapter(DefaultMFAAdapter):
     def encrypt(self, text: str) -> str:
         return base64.b64encode(secrets.encrypt(text, **PLACE)).decode()
 

@@ -21,11 +21,11 @@ from unfold.admin import ModelAdmin
 from tenants.models import Tenant
 from tenants.scoping import every_tenant
 
-NOTHING: Final = "–"  # noqa: RUF001 -- a dash is how an empty cell is set
+NOTHING: Final = "–"  # noqa: RUF001  # a dash is how an empty cell is set
 DEEPEST_ROW: Final = 100_000
 
 
-class InfinitePaginator(paginator.InfinitePaginator):  # type: ignore[misc]  # unfold has no types
+class InfinitePaginator(paginator.InfinitePaginator):
     """Previous and next, no COUNT(*) over millions. Unfold's templates know such a paginator by this class name."""
 
     count = DEEPEST_ROW
@@ -73,7 +73,7 @@ def over_every_tenant(view: Callable[..., HttpResponse]) -> Callable[..., HttpRe
     return scoped
 
 
-class StaffAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class StaffAdmin(ModelAdmin):
     """A read-only list and page of a model that tenants own.
 
     A subclass sets `time_field` when it filters by time, and says what its search box finds in `search_condition`:
@@ -146,13 +146,13 @@ def link(obj: Model | None, text: str = "") -> SafeString | str:
     """A link to the object's page in the admin, or its name where it has none there."""
     if obj is None:
         return NOTHING
-    address = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])  # noqa: SLF001
+    address = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
     return format_html('<a class="{}" href="{}">{}</a>', "text-primary-600 dark:text-primary-500", address, text or obj)
 
 
 def list_link(model: type[Model], text: str, **lookups: Any) -> SafeString:
     """A link to the model's list, filtered."""
-    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")  # noqa: SLF001
+    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     query = "&".join(f"{name}={value}" for name, value in lookups.items())
     return format_html(
         '<a class="{}" href="{}?{}">{}</a>', "text-primary-600 dark:text-primary-500", address, query, text
@@ -161,7 +161,7 @@ def list_link(model: type[Model], text: str, **lookups: Any) -> SafeString:
 
 def badge(text: str, kind: str = "") -> SafeString:
     """`kind` is one of Unfold's: success, info, warning, danger, primary."""
-    return mark_safe(render_to_string("unfold/helpers/label.html", {"text": text, "type": kind}))  # noqa: S308
+    return mark_safe(render_to_string("unfold/helpers/label.html", {"text": text, "type": kind}))  # noqa: S308  # made by a template, which escapes
 
 
 def at(moment: datetime | None) -> str:

@@ -12,7 +12,7 @@ MAX_BODY = 8_000_000
 """Read whole, so that the answer to an oversized body arrives; beyond it the connection is closed."""
 
 
-class BodyTooLong(Exception):  # noqa: N818 -- named for what the request is
+class BodyTooLong(Exception):  # noqa: N818  # named for what the request is
     pass
 
 

@@ -23,7 +23,7 @@ MAX_BATCH_EVENTS = 2_500
 BATCH_CALLS = ("batch", "import")
 
 
-class BadRequest(Exception):  # noqa: N818 -- named for the answer that it is
+class BadRequest(Exception):  # noqa: N818  # named for the answer that it is
     """Answered with 400."""
 
 

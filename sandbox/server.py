@@ -171,7 +171,7 @@ def _faulty_answer(fault: Fault) -> Answer:
         case Do.EMPTY:
             return answers.EMPTY
         case Do.REDIRECT:
-            status = fault.status if fault.status // 100 == 3 else 302  # noqa: PLR2004 -- 3xx
+            status = fault.status if fault.status // 100 == 3 else 302  # noqa: PLR2004  # 3xx
             return Answer(status, b"", {"Location": fault.location, **fault.headers})
     return Answer(fault.status, fault.body.encode(), {"Content-Type": "application/json", **fault.headers})
 

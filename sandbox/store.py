@@ -90,7 +90,7 @@ class Store:
         self.requests.append(line)
         second = int(line.received_at.timestamp())
         self.per_second[second] += 1
-        if len(self.per_second) > 3_600:  # noqa: PLR2004 -- an hour of seconds
+        if len(self.per_second) > 3_600:  # noqa: PLR2004  # an hour of seconds
             del self.per_second[min(self.per_second)]
         if line.region and line.key:
             self.of(line.region, line.key).arrived(monotonic)

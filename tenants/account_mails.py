@@ -17,7 +17,7 @@ NOT_SENT: Final = (
 log = logging.getLogger(__name__)
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+class AccountAdapter(DefaultAccountAdapter):
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """What a mail tells of, or asks to confirm, is stored by then: its page goes on when it cannot be sent."""
         links = {name: own_address(url) for name, url in context.items() if name.endswith("_url")}

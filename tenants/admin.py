@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 # Both register their models when they are imported, which has to be before the models are unregistered here.
 import allauth.mfa.admin
-import allauth.usersessions.admin  # noqa: F401
+import allauth.usersessions.admin  # noqa: F401  # imported for what it registers
 from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -25,8 +25,8 @@ from tenants.user_admin import MOST_SHOWN, list_of_memberships
 from tenants.visit_views import link_to_visit
 
 # Staff log in through the product's own page, so that its rate limits and second factor hold for them too.
-admin.site.login = staff_door.knock  # type: ignore[method-assign]
-admin.site.has_permission = staff_door.may_enter  # type: ignore[method-assign]
+admin.site.login = staff_door.knock  # type: ignore[method-assign]  # a site of our own would lack what others register
+admin.site.has_permission = staff_door.may_enter  # type: ignore[method-assign]  # a site of our own would lack what others register
 
 # Roles are memberships and staff are superusers: a group would be a third place to look for who may what.
 admin.site.unregister(Group)
@@ -37,7 +37,7 @@ admin.site.unregister(Authenticator)
 admin.site.unregister(UserSession)
 
 
-class ReadOnly(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class ReadOnly(ModelAdmin):
     """Of every tenant, to be looked at."""
 
     show_full_result_count = False
@@ -57,7 +57,7 @@ class ReadOnly(ModelAdmin):  # type: ignore[misc]  # unfold has no types
 
 
 @admin.register(Tenant)
-class TenantAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class TenantAdmin(ModelAdmin):
     list_display = ("name", "slug", "created_at")
     search_fields = ("name", "slug", "memberships__user__email")
     ordering = ("name", "slug")
@@ -97,7 +97,7 @@ class MembershipAdmin(ReadOnly):
 
 
 @admin.register(EmailAddress)
-class EmailAddressAdmin(AllauthEmailAddressAdmin, ModelAdmin):  # type: ignore[misc]  # neither has types
+class EmailAddressAdmin(AllauthEmailAddressAdmin, ModelAdmin):
     autocomplete_fields: ClassVar[tuple[str, ...]] = ("user",)
     raw_id_fields: ClassVar[tuple[str, ...]] = ()
 

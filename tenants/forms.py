@@ -1,3 +1,5 @@
+from typing import Any
+
 from django import forms
 
 from tenants.enums import PersonField, Role
@@ -21,14 +23,14 @@ def role_field(giver: Membership) -> forms.TypedChoiceField:
 class InvitationForm(forms.Form):
     email = forms.EmailField(label="Email address", widget=forms.EmailInput(attrs={"autocomplete": "off"}))
 
-    def __init__(self, *args: object, giver: Membership, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed through as they are
+    def __init__(self, *args: Any, giver: Membership, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.fields["role"] = role_field(giver)
 
 
 class RoleForm(forms.Form):
-    def __init__(self, *args: object, giver: Membership, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed through as they are
+    def __init__(self, *args: Any, giver: Membership, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.fields["role"] = role_field(giver)
 
 

@@ -7,7 +7,7 @@ one waits for that transaction, makes nothing, and is led there too. Something e
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar, cast
 
 from django.contrib import messages
 from django.db import transaction
@@ -61,9 +61,9 @@ def sent_once(view: View[Request, P]) -> View[Request, P]:
 
 
 def _noted(request: HttpRequest) -> tuple[Submission, bool]:
-    assert isinstance(request.user, User)  # noqa: S101  # a form that makes something asks for a log-in first
-    Submission.objects.filter(user=request.user, at__lt=timezone.now() - KEPT).delete()
-    return Submission.objects.get_or_create(mark=_mark(request), defaults={"user": request.user})
+    user = cast("User", request.user)  # a form that makes something asks for a log-in first
+    Submission.objects.filter(user=user, at__lt=timezone.now() - KEPT).delete()
+    return Submission.objects.get_or_create(mark=_mark(request), defaults={"user": user})
 
 
 def _settle(submission: Submission, response: HttpResponseBase) -> None:

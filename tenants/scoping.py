@@ -56,6 +56,6 @@ class ScopedManager(models.Manager[M]):
         if active == _EVERY_TENANT:
             return queryset
         # Asked of the model, because Django builds related managers (`campaign.messages`) without our argument.
-        default = cast("ScopedManager[M]", self.model._default_manager)  # noqa: SLF001  # Django's documented name
+        default = cast("ScopedManager[M]", self.model._default_manager)
         conditions: dict[str, Any] = {default.tenant_field: active}
         return queryset.filter(**conditions)

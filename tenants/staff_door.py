@@ -34,7 +34,7 @@ def has_shown_second_factor(request: HttpRequest) -> bool:
     return request.user.pk is not None and bool(request.session.get(SHOWN) == request.user.pk)
 
 
-def knock(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # noqa: ARG001
+def knock(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # noqa: ARG001  # AdminSite hands it to its log-in
     """AdminSite.login: where the admin sends everybody whom it does not let in, to what they lack."""
     user = request.user
     if not isinstance(user, User) or not user.is_staff or not user.is_active:

@@ -29,13 +29,13 @@ MOST_SHOWN: Final = 10
 """Of the companies of a person, or the people of a company, on the page of one."""
 
 
-class NewUserForm(UserCreationForm):  # type: ignore[misc]  # unfold has no types
+class NewUserForm(UserCreationForm):
     class Meta:
         model = User
         fields = ("email",)
 
 
-class EditUserForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class EditUserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic to django-stubs alone, not at run time
     """Without Django's field of the password, which shows the beginning of its hash."""
 
     class Meta:
@@ -48,7 +48,7 @@ class ReasonForm(forms.Form):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # unfold has no types
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # generic to django-stubs alone, not at run time
     form = EditUserForm
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm

@@ -90,7 +90,7 @@ def _copy(source: Source) -> Event:
 def _anew(event: Event) -> Event:
     event.pk = None
     event.message_id = uuid4()
-    event._state.adding = True  # noqa: SLF001  # Django's documented name
+    event._state.adding = True
     return event
 
 

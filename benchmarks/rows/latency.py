@@ -75,7 +75,7 @@ def _while_it_lasts(sink: Sink, source: Source, other: Source, count: int, *, lo
 
 def _sample(sink: Sink, source: Source) -> float:
     """Seconds from commit to arrival of one event, after a pause that falls in step with nothing."""
-    time.sleep(random.uniform(0.05, 0.25))  # noqa: S311  # no secret
+    time.sleep(random.uniform(0.05, 0.25))
     key = write_key(int(source.name.split()[-1]))
     before = sink.of(key)["requests"]
     committed: list[float] = []

@@ -32,11 +32,11 @@ def _post(url: str, seconds: float) -> None:
     with ExitStack() as stack:
         processes = [stack.enter_context(_started(command)) for _ in range(PROCESSES)]
         for process in processes:
-            assert process.stdout  # noqa: S101  # asked for below
+            assert process.stdout
             if process.stdout.readline() != "ready\n":
                 raise BenchmarkError("A process that posts did not start.")
         for process in processes:
-            assert process.stdin  # noqa: S101  # asked for below
+            assert process.stdin
             process.stdin.write(f"{seconds}\n")
             process.stdin.flush()
         for process in processes:

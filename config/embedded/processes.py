@@ -48,7 +48,7 @@ def spawn(
         group=uid,
         extra_groups=None if uid is None else [],
         start_new_session=own_group,
-        preexec_fn=_orphan_signal(when_orphaned),  # noqa: PLW1509 - one call of libc's, loaded before the fork
+        preexec_fn=_orphan_signal(when_orphaned),  # noqa: PLW1509  # one call of libc's, loaded before the fork
     )
 
 

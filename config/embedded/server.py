@@ -92,7 +92,7 @@ class Server(ABC):
                     f"{self.name} could not be started as user {self.places.uid} ({error}): run as an ordinary user, "
                     f"or set {self.setting} to a server of your own."
                 ) from None
-        assert self.process.stdin is not None  # noqa: S101 - asked for above
+        assert self.process.stdin is not None  # noqa: S101  # for the type checker: a pipe was asked for above
         self.process.stdin.write(self.configuration())
         self.process.stdin.close()
 

@@ -22,7 +22,7 @@ class ChoiceForm(forms.Form):
     recovered = forms.BooleanField(label="Write to me also when it is over", required=False)
 
 
-class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker alone
+class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic to django-stubs alone, not at run time
     class Meta:
         model = AlertLimits
         fields = ["backlog_minutes", "refused_an_hour"]

@@ -29,7 +29,7 @@ def ingest(request: HttpRequest, method: str) -> HttpResponse:
     except RequestError as error:
         return answers.refused(error)
     except (Error, psycopg.Error) as error:
-        log.error("A request could not be stored: %s.", describe(error))  # noqa: TRY400  # a traceback could quote the payload
+        log.error("A request could not be stored: %s.", describe(error))
         return answers.not_stored()
 
 

@@ -28,7 +28,7 @@ class ExternalIdField(forms.CharField):
         raise ValidationError("This is an email address. Use the id that your own system gives this person.")
 
 
-class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own class takes no parameter
+class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # generic to django-stubs alone, not at run time
     TAKEN = "You have a person with this address already."
 
     class Meta:
@@ -52,7 +52,7 @@ class WebAddressField(forms.URLField):
     default_validators = [URLValidator(schemes=["http", "https"])]
 
 
-class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # the same
+class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # generic to django-stubs alone, not at run time
     link_url = WebAddressField(
         label="Link address",
         max_length=2000,

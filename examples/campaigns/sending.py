@@ -129,7 +129,7 @@ def _delivered(message: Message, sent: Sent) -> None:
 
 def _refused(message: Message, refusal: smtplib.SMTPRecipientsRefused, sent: Sent) -> None:
     # A 4xx answer means "not now" (greylisting, a full mailbox): no bounce, and worth another try.
-    if any(code < 500 for code, _text in refusal.recipients.values()):  # noqa: PLR2004 - SMTP's own border
+    if any(code < 500 for code, _text in refusal.recipients.values()):  # noqa: PLR2004  # SMTP's own border
         sent.deferred += 1
     else:
         _bounced(message, sent)

@@ -41,7 +41,7 @@ TOLD: Final = ["user_id", "email", "group_id", "traits", "told_at", "seen_at"]
 _FOUND: Final = f"""
 SELECT key.kind, key.value, {", ".join(f"person.{name}" for name in PERSON_FIELDS)}
 FROM integrations_personkey AS key JOIN integrations_person AS person ON person.id = key.person_id
-"""  # noqa: S608  # our own names
+"""  # noqa: S608  # only constants of ours are put in; values are parameters
 FIND: Final = f"""
 {_FOUND} WHERE key.tenant_id = %s AND key.kind = 'user' AND key.value = ANY(%s)
 UNION ALL {_FOUND} WHERE key.tenant_id = %s AND key.kind = 'anonymous' AND key.value = ANY(%s)

@@ -43,7 +43,7 @@ def inbound(request: HttpRequest) -> HttpResponse:
         return _answer(error.status, str(error))
     except Error as error:
         # Kind alone: a message of the database may quote a row.
-        log.error("Messages from Segment could not be kept: %s.", type(error).__name__)  # noqa: TRY400  # the same
+        log.error("Messages from Segment could not be kept: %s.", type(error).__name__)
         return _answer(503, "The messages could not be kept just now, and none of them was. Send them again.")
 
 

@@ -39,7 +39,7 @@ def is_date(value: Any) -> bool:
 
 def moment(text: str) -> datetime | None:
     """The time that an ISO-8601 text names, or None. Only the extended form with dashes, which every reader takes."""
-    if len(text) > 40 or not text.isascii() or text[4:5] != "-":  # noqa: PLR2004 - the place of the dash after the year
+    if len(text) > 40 or not text.isascii() or text[4:5] != "-":  # noqa: PLR2004  # the place of the dash after the year
         return None
     try:
         return datetime.fromisoformat(text)

@@ -18,7 +18,7 @@ def marked(text: str) -> SafeString:
     for found in _MARKS.finditer(text):
         parts += [escape(text[end : found.start()]), _element(found)]
         end = found.end()
-    return mark_safe("".join([*parts, escape(text[end:])]))  # noqa: S308 -- every part is escaped
+    return mark_safe("".join([*parts, escape(text[end:])]))  # noqa: S308  # every part is escaped
 
 
 def _element(found: re.Match[str]) -> SafeString:

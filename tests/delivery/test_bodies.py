@@ -22,7 +22,7 @@ def test_body_says_sent_at_in_utc():
 
 @given(
     st.lists(st.text(alphabet="aé€😀", max_size=8).map(json.dumps), max_size=9),
-    st.datetimes(datetime(2026, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001 - naive bounds
+    st.datetimes(datetime(2026, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001  # naive bounds
 )
 def test_body_bytes_counts_exactly(payloads, sent_at):
     sizes = sum(len(payload.encode()) for payload in payloads)

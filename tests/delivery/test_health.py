@@ -18,7 +18,7 @@ def look_anew():
     note_sweep()
     health._check_migrations.cache_clear()  # noqa: SLF001  # what another test saw
     yield
-    health._check_migrations.cache_clear()  # noqa: SLF001
+    health._check_migrations.cache_clear()  # noqa: SLF001  # what this one saw
 
 
 def test_readiness_with_both_servers(db):

@@ -4,6 +4,7 @@ a lane asleep."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -126,13 +127,13 @@ def test_capture_at_any_moment_of_a_turn_is_sent_without_the_sweep(held, events,
             follow_hints(stage)
         worker.run_to_its_end()
         worker.join()
-        assert eventually(lambda: everything_accepted_by_hints(stage), seconds=5)  # noqa: B023  # asked in this round
+        assert eventually(partial(everything_accepted_by_hints, stage), seconds=5)
 
 
 def follow_hints(stage: Stage) -> None:
     for source_ids in hints("us"):
         ask(lambda redis: redis.rpop("us"))
-        follower = Actor("follower", lambda: take_turn(source_ids))  # noqa: B023  # it ends in this round
+        follower = Actor("follower", partial(take_turn, source_ids))
         follower.run_to_its_end()
         follower.join()
 

@@ -25,7 +25,7 @@ from tests.delivery.steps import Gate, in_thread
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("everything")]
 
 
-def ask(source, token="once", **criteria):  # noqa: S107  # no password
+def ask(source, token="once", **criteria):
     return replay.replay(source, Criteria(**criteria), token=token, requested_by="somebody")
 
 

@@ -76,7 +76,7 @@ def test_a_long_transaction_delays_its_own_events_only(world):
 def test_captures_that_race_with_turns_are_sent_within_a_second_and_a_half(world):
     """Forty captures, each at another point of a turn; test_interleavings.py steps through the orders one by one."""
     customer = world.customer()
-    spread = random.Random(41)  # noqa: S311  # repeatable, not secret
+    spread = random.Random(41)
     for _ in range(40):
         world.capture(customer)
         time.sleep(spread.uniform(0, 0.08))

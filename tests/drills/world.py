@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,7 @@ class World:
     def drained(self, *customers: Customer, seconds: float = 60) -> None:
         """Wait until nothing of theirs waits."""
         for customer in customers:
-            assert eventually(lambda one=customer: self.waiting(one), lambda left: left == 0, seconds) == 0  # type: ignore[misc]  # mypy infers no lambda with a default
+            assert eventually(partial(self.waiting, customer), lambda left: left == 0, seconds) == 0
 
     def attempts(self, customer: Customer) -> list[tuple[str, bool]]:
         """Outcome and ambiguity of each request, oldest first."""
@@ -286,7 +287,7 @@ class World:
         ids = [customer.source_id for customer in customers]
         for table, source, columns in TIMES:
             sets = ", ".join(f"{column} = {column} - make_interval(secs => %(seconds)s)" for column in columns)
-            self.rows(f"UPDATE {table} SET {sets} WHERE {source}", seconds=seconds, ids=ids)  # noqa: S608  # names of TIMES
+            self.rows(f"UPDATE {table} SET {sets} WHERE {source}", seconds=seconds, ids=ids)
 
     def wake(self, customer: Customer) -> None:
         self.hands("hint", [customer.source_id], customer.region)

@@ -28,7 +28,7 @@ def issued(tenant, owner):
 
 
 def page_of(obj):
-    return f"/admin/integrations/{obj._meta.model_name}/{obj.pk}/change/"  # noqa: SLF001  # Django's documented name
+    return f"/admin/integrations/{obj._meta.model_name}/{obj.pk}/change/"
 
 
 def found(client, address, **query):

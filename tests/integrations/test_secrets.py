@@ -150,7 +150,7 @@ def test_fingerprint_and_rate_key_are_unlike_for_unlike_input():
 def test_secret_shows_a_mask():
     credentials = SendingCredentials(1, 2, 3, Region.US, Secret(KEY), "rate")
 
-    for shown in (repr(Secret(KEY)), str(Secret(KEY)), f"{Secret(KEY)}", f"{Secret(KEY)!r}", "%s" % Secret(KEY)):  # noqa: UP031
+    for shown in (repr(Secret(KEY)), str(Secret(KEY)), f"{Secret(KEY)}", f"{Secret(KEY)!r}", "%s" % Secret(KEY)):  # noqa: UP031  # the old form too
         assert shown == "********"
     assert KEY not in repr(credentials)
 

@@ -49,7 +49,7 @@ def test_note_is_seen_in_its_tenant_alone(tenant, other_tenant):
 
 def test_note_refuses_a_wrapped_secret_and_keeps_nothing(tenant, owner):
     with pytest.raises(TypeError) as caught:
-        note(tenant.pk, owner, "replaced the write key of", "Main", write_key=Secret(WRITE_KEY))  # type: ignore[arg-type]
+        note(tenant.pk, owner, "replaced the write key of", "Main", write_key=Secret(WRITE_KEY))  # type: ignore[arg-type]  # the mistake itself
     assert str(caught.value) == "The detail write_key of an audit entry is neither text nor a number."
     assert entries(tenant) == []
 

@@ -90,7 +90,7 @@ def test_an_invitation_of_another_tenant_is_not_found(owner_client, other_tenant
     foreign = invite(other_tenant, ANN, Role.VIEWER, by=stranger)
     assert owner_client.get(url("revoke", foreign.pk)).status_code == 404
     assert owner_client.post(url("resend", foreign.pk)).status_code == 404
-    foreign.refresh_from_db(from_queryset=type(foreign)._base_manager.all())  # noqa: SLF001 -- outside any scope
+    foreign.refresh_from_db(from_queryset=type(foreign)._base_manager.all())  # outside any scope
     assert (foreign.sends, foreign.revoked_at) == (1, None)
 
 

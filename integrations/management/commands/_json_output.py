@@ -42,7 +42,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 - closed below; a `with` would take errors of the caller for its own
+        file = Path(path).open("rb")  # noqa: SIM115  # closed below; a `with` would take errors of the caller for its own
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise CommandError(f"{path} cannot be read: {reason}.", returncode=UNUSABLE) from None

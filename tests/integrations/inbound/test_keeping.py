@@ -67,7 +67,7 @@ def said(request, tenant):
 
 
 def test_people_are_read_in_the_order_of_their_model():
-    fields = Person._meta.concrete_fields  # noqa: SLF001  # Django's documented name
+    fields = Person._meta.concrete_fields
     assert [field.attname for field in fields] == keeping.PERSON_FIELDS
 
 

@@ -62,4 +62,4 @@ def test_builder_turns_times_into_utc():
 
 def test_builder_refuses_a_time_without_zone():
     with pytest.raises(ValueError, match="no time zone"):
-        calls.identify(timestamp=datetime(2026, 1, 31))  # noqa: DTZ001 - the mistake itself
+        calls.identify(timestamp=datetime(2026, 1, 31))  # noqa: DTZ001  # the mistake itself
