@@ -29,14 +29,15 @@ def in_thread(run: Callable[[], Any]) -> "Future[Any]":
 
 
 class Gate:
-    """A place where a thread waits until the test lets it go on."""
+    """A place where a thread waits until the test lets it go on, so many seconds at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 20) -> None:
         self._reached, self._open = threading.Event(), threading.Event()
+        self._seconds = seconds
 
     def wait(self) -> None:
         self._reached.set()
-        assert self._open.wait(20), "Nobody opened the gate."
+        assert self._open.wait(self._seconds), "Nobody opened the gate."
 
     def reached(self) -> None:
         assert self._reached.wait(20), "Nobody came to the gate."

@@ -197,6 +197,18 @@ def test_suspected_batch_is_sent_alone(proven, segment, dying):
     assert outcomes() == [Outcome.UNKNOWN, *[Outcome.ACCEPTED] * 3]
 
 
+def test_suspected_batches_of_two_lanes_are_sent_one_after_the_other(source, tenant, segment, call, dying):
+    other = make_source(tenant, OTHER_WRITE_KEY, name="B")
+    for each in (source, other):
+        capture(tenant.pk, call, sources=[each])
+        dying(each.pk)
+    take_turn([source.pk, other.pk])
+    assert list(Batch.objects.order_by("pk").values_list("state", flat=True)) == [BatchState.ACCEPTED, BatchState.OPEN]
+    make_due()
+    take_turn([other.pk])
+    assert Batch.objects.get(source=other).state == BatchState.ACCEPTED
+
+
 @contextmanager
 def database_lost_after(attempts, before):
     """Every statement fails that comes after so many attempts were begun. `before` is called before the first."""

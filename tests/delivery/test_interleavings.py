@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from delivery import limiter, turn
+from delivery import client, limiter, runs, turn
 from delivery.clock import database_now
 from delivery.enums import BatchState
 from delivery.models import Batch, Lane
@@ -19,8 +19,8 @@ from delivery.turn import take_turn
 from integrations.services import resume_source
 from tests.conftest import WRITE_KEY
 from tests.delivery.hinting import hints
-from tests.delivery.interleavings.actors import Actor, Place
-from tests.delivery.interleavings.held_segment import held_segment
+from tests.delivery.interleavings.actors import Actor, Answers, OwnLock, Place
+from tests.delivery.interleavings.held_segment import HOLDING_SECONDS, held_segment
 from tests.delivery.interleavings.machine import LaneMachine
 from tests.delivery.interleavings.stage import DEEDS, Stage
 from tests.delivery.steps import sure
@@ -41,12 +41,18 @@ def slowly(*values):
 
 @pytest.fixture
 def held(settings, monkeypatch):
-    # A turn that is stopped for as long as a test likes must neither leave nor end by the clock.
-    monkeypatch.setattr(turn, "LINGER_SECONDS", 60)
-    monkeypatch.setattr(turn, "TURN_SECONDS", 600)
+    # A turn that is stopped for as long as a test likes must neither leave nor end by the clock, nor its requests.
+    monkeypatch.setattr(turn, "LINGER_SECONDS", HOLDING_SECONDS)
+    monkeypatch.setattr(turn, "TURN_SECONDS", HOLDING_SECONDS)
+    monkeypatch.setattr(client, "READ_SECONDS", HOLDING_SECONDS)
+    monkeypatch.setattr(client, "DEADLINE_SECONDS", HOLDING_SECONDS)
+    monkeypatch.setattr(turn, "SimpleQueue", Answers)
+    monkeypatch.setattr(runs, "_alone", OwnLock())
+    client.close_connections()
     with held_segment() as segment:
         settings.SEGMENT_URLS = segment.urls
         yield segment
+    client.close_connections()
 
 
 @pytest.fixture
@@ -72,8 +78,6 @@ def test_any_order_keeps_the_promises_for_longer(machine):
 @contextmanager
 def stage_of(held) -> Iterator[Stage]:
     stage = Stage(held)
-    # The sources of stages before may have failed last: three of them would open the breaker of their region.
-    ask(lambda redis: redis.flushdb())
     try:
         yield stage
     finally:
@@ -103,6 +107,8 @@ def move_on(stage: Stage, worker: Actor, answer: str) -> None:
         stage.answer(worker, answer)
     elif worker.place == Place.AT_A_GATE:
         stage.step(worker)
+    else:
+        worker.come_to_rest()
 
 
 def to_its_end(stage: Stage, worker: Actor, answer: str = "200") -> None:
@@ -274,7 +280,7 @@ def test_answer_after_its_turn_has_left_is_recorded_under_any_change(held, monke
         if deed == "pause":
             stage.change(source, resume_source)
         in_doubt = deed == "switch region" and answer == "503"
-        monkeypatch.setattr(turn, "LINGER_SECONDS", 60)
+        monkeypatch.setattr(turn, "LINGER_SECONDS", HOLDING_SECONDS)
         assert states(stage.finish()) == (["set_aside"] if in_doubt else ["accepted"])
 
 

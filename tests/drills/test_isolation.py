@@ -65,7 +65,7 @@ def test_a_long_transaction_delays_its_own_events_only(world):
     hands.say("")
     customer.told |= set(hands.hear()[0])
     assert world.waiting(customer) <= 1
-    world.drained(customer)
+    world.drained(customer, seconds=10)
     arrived = [call["event"] for call in world.segment.events("us", customer.key)]
     assert sorted(arrived) == ["Step 0 Done"] * 2 + ["Step 1 Done"] * 2 + ["Tenant Renamed"]
     assert arrived[-1] == "Tenant Renamed"

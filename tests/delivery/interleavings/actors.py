@@ -3,36 +3,45 @@
 An actor is a thread with a connection of its own that runs the engine as it is. Django tells a wrapper of each
 statement before it is executed; when no transaction is open at that moment, one begins here, and the actor waits until
 the test lets it go on. So it never waits with a lock in its hands, and a transaction is one step.
+
+Between two of them it may wait for the answer to a request as well: the queue of its turn's answers tells of that.
+Nothing here depends on how quick the machine is.
 """
 
 import threading
-import time
+from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
+from queue import Empty
 from typing import Any, Final
 
 from django.db import connection, connections
 from psycopg.pq import TransactionStatus
 
-STUCK_SECONDS: Final = 20
-QUIET_SECONDS: Final = 0.04
-"""So long an actor whose request is held must have done nothing to count as waiting for the answer."""
+STUCK_SECONDS: Final = 60
 
 
-class DiedError(Exception):
-    """The process that this thread stands for is gone: no statement of its reaches the database any more."""
+class DiedError(BaseException):
+    """The process that this thread stands for is gone: no statement of its reaches the database any more.
+
+    As with a kill, nothing in the engine catches it.
+    """
 
 
 class Place(Enum):
     RUNNING = auto()
     AT_A_GATE = auto()
+    AWAITING_ANSWERS = auto()
     OVER = auto()
 
 
 class Actor:
+    """`answers` is how many answers its requests have got."""
+
     def __init__(self, name: str, work: Callable[[], Any]) -> None:
         self.name = name
         self.place = Place.RUNNING
+        self.answers = 0
         self.error: BaseException | None = None
         self._work = work
         self._moved = threading.Condition()
@@ -45,26 +54,26 @@ class Actor:
     def __repr__(self) -> str:
         return f"<{self.name}: {self.place.name}>"
 
-    def go(self, waiting: Callable[[], bool] = bool) -> None:
-        """Let it through its gate, and wait until it is at the next, or over, or `waiting` for somebody else."""
+    def go(self) -> None:
+        """Let it through its gate, and wait until it is at the next, or over, or waits for answers."""
         with self._moved:
             assert self.place == Place.AT_A_GATE, self
             self.place = Place.RUNNING
             self._permits = 1
             self._moved.notify_all()
-        self.come_to_rest(waiting)
+        self.come_to_rest()
 
-    def come_to_rest(self, waiting: Callable[[], bool] = bool) -> None:
-        quiet_since = ends = time.monotonic()
-        ends += STUCK_SECONDS
-        while self.place == Place.RUNNING:
-            with self._moved:
-                self._moved.wait(0.005)
-            now = time.monotonic()
-            assert now < ends, f"{self.name} neither goes on nor waits for anybody."
-            quiet_since = quiet_since if waiting() else now
-            if now - quiet_since > QUIET_SECONDS:
-                return
+    def come_to_rest(self) -> None:
+        with self._moved:
+            rests = self._moved.wait_for(lambda: self.place != Place.RUNNING, STUCK_SECONDS)
+        assert rests, f"{self.name} neither goes on nor waits for anybody."
+
+    def hear(self, answers: int) -> None:
+        """Wait until it has got so many answers, and has done what it does of itself about them."""
+        with self._moved:
+            came = self._moved.wait_for(lambda: self.answers >= answers, STUCK_SECONDS)
+        assert came, f"{self.name} got no answer."
+        self.come_to_rest()
 
     def die(self) -> None:
         """From now on nothing of its reaches the database. What it waits for must be ended by the test."""
@@ -85,6 +94,7 @@ class Actor:
             raise self.error
 
     def _run(self) -> None:
+        _here.actor = self
         try:
             with connection.execute_wrapper(self._before):
                 self._work()
@@ -117,3 +127,50 @@ class Actor:
         with self._moved:
             self.place = place
             self._moved.notify_all()
+
+
+_here = threading.local()
+
+
+class Answers:
+    """In the place of the SimpleQueue of a turn: it tells when the turn's actor waits for an answer, and when not."""
+
+    def __init__(self) -> None:
+        self._actor: Actor = _here.actor
+        self._moved = self._actor._moved  # noqa: SLF001  # one lock for both: no moment lies between answer and place
+        self._waiting: deque[Any] = deque()
+
+    def put(self, answer: Any) -> None:
+        with self._moved:
+            self._waiting.append(answer)
+            self._actor.answers += 1
+            if self._actor.place == Place.AWAITING_ANSWERS:
+                self._actor.place = Place.RUNNING
+            self._moved.notify_all()
+
+    def get(self, block: bool, timeout: float | None = None) -> Any:
+        with self._moved:
+            if block and not self._waiting:
+                self._actor.place = Place.AWAITING_ANSWERS
+                self._moved.notify_all()
+                self._moved.wait_for(lambda: self._waiting, timeout)
+                self._actor.place = Place.RUNNING
+            return self.get_nowait()
+
+    def get_nowait(self) -> Any:
+        if not self._waiting:
+            raise Empty
+        return self._waiting.popleft()
+
+
+class OwnLock(threading.local):
+    """In the place of a lock of the process: each actor stands for a process, whose locks end with it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def acquire(self, *, blocking: bool) -> bool:
+        return self._lock.acquire(blocking)
+
+    def release(self) -> None:
+        self._lock.release()

@@ -5,14 +5,13 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from tests.delivery.raw_server import raw_server
-from tests.waiting import eventually
 
 ANSWERS: Final = {
     "200": b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n" + b'{"success":true}',
@@ -27,6 +26,10 @@ ANSWERS: Final = {
 ALWAYS_TAKES_IN: Final = {"200"}
 NEVER_TAKES_IN: Final = {"400", "401", "429"}
 """After any other answer the sender cannot know, and the test decides."""
+
+HOLDING_SECONDS: Final = 600
+PATIENCE_SECONDS: Final = 60
+"""For a request that was begun: its permit may be a while ahead."""
 
 
 @dataclass(eq=False, slots=True)
@@ -53,15 +56,21 @@ class HeldSegment:
         self.requests: list[Request] = []
         self.urls: dict[str, str] = {}
         self._by_itself = ""
+        self._came = threading.Condition()
 
     def held(self) -> list[Request]:
         return [request for request in self.requests if not request.decided.is_set()]
 
     def next(self) -> Request:
         """The oldest request that waits for its answer, once there is one."""
-        waiting = eventually(self.held, seconds=20)
-        assert waiting, "No request came."
-        return waiting[0]
+        request = self.wait_for(lambda: next(iter(self.held()), None))
+        assert request, "No request came."
+        return request
+
+    def wait_for(self, find: Callable[[], Request | None]) -> Request | None:
+        """What `find` finds among the requests, now or when others have come."""
+        with self._came:
+            return self._came.wait_for(find, PATIENCE_SECONDS)
 
     def answer_by_itself(self, answer: str = "200") -> None:
         """All that waits and all that comes; with "" each request is held again."""
@@ -76,7 +85,7 @@ class HeldSegment:
     def serve(self, region: str, client: socket.socket) -> None:
         while head := _head(client):
             request = self._come(region, head, _exactly(client, int(head["content-length"])))
-            request.decided.wait(60)
+            request.decided.wait(HOLDING_SECONDS)
             if not ANSWERS[request.answer]:
                 # Without lingering the connection ends with a reset.
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -89,7 +98,9 @@ class HeldSegment:
         ids = frozenset(call["messageId"] for call in content["batch"])
         assert len(ids) == len(content["batch"])
         request = Request(region, key, int(head.get("x-retry-count", 0)) + 1, ids, content["sentAt"])
-        self.requests.append(request)
+        with self._came:
+            self.requests.append(request)
+            self._came.notify_all()
         if self._by_itself:
             request.decide(self._by_itself)
         return request

@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 from django.db import connection
 
 from tests.delivery.interleavings.held_segment import HeldSegment, Request
-from tests.waiting import eventually
 
 PLACES: Final = """
 SELECT event_id, 'pending', '' FROM delivery_pending WHERE source_id = ANY(%(sources)s)
@@ -124,7 +123,7 @@ class Ledger:
             )
             return next((request for request in alike if id(request) not in taken), None)
 
-        request = eventually(find, seconds=20)
+        request = self.segment.wait_for(find)
         assert request is not None, f"{attempt} made no request."
         return request
 

@@ -11,6 +11,7 @@ from delivery import replay
 from delivery.enums import BatchState
 from delivery.models import Batch, Lane
 from delivery.outbox import capture_many
+from delivery.redis_link import ask, try_again
 from delivery.replayable import Criteria
 from delivery.sweep import due
 from delivery.turn import take_turn
@@ -59,7 +60,8 @@ class OpenCapture:
     """A transaction of the product that has captured and is still open."""
 
     def __init__(self, capture: Callable[[], list[int]]) -> None:
-        self._gate, self._keep = Gate(), True
+        # A machine under load takes its time for the steps that it lies open through.
+        self._gate, self._keep = Gate(seconds=600), True
         self._done = in_thread(lambda: self._run(capture))
         self._gate.reached()
 
@@ -84,6 +86,8 @@ class Stage:
 
     def __init__(self, segment: HeldSegment) -> None:
         segment.forget()
+        # The sources of stages before may have failed last: three of them would open the breaker of their region.
+        ask(lambda redis: redis.flushdb())
         self.segment = segment
         number = next(_numbers)
         self.tenant = Tenant.objects.create(name=f"Acme {number}", slug=f"acme-{number}")
@@ -129,6 +133,7 @@ class Stage:
                 replay.replay(source, criteria, token=f"{next(_numbers)}", requested_by="somebody")
 
     def end_waits(self) -> None:
+        try_again()
         with connection.cursor() as cursor:
             cursor.execute(WAITS_ARE_OVER)
 
@@ -145,15 +150,15 @@ class Stage:
 
     def step(self, worker: Actor) -> None:
         """One transaction. What it begins is checked, and its requests are known to be its own."""
-        worker.go(self._is_waiting(worker))
+        worker.go()
         for attempt in self.ledger.new_attempts():
             self._owners[self.ledger.requests[attempt.id]] = worker
 
     def answer(self, worker: Actor, answer: str, *, taken_in: bool = True, index: int = 0) -> None:
         """One of the requests that it has in flight."""
-        held = self.held_by(worker)
+        held, answers = self.held_by(worker), worker.answers
         held[index % len(held)].decide(answer, taken_in=taken_in)
-        worker.come_to_rest(self._is_waiting(worker))
+        worker.hear(answers + 1)
 
     def kill(self, worker: Actor, *, taken_in: bool) -> None:
         worker.die()
@@ -229,7 +234,3 @@ class Stage:
             worker.run_to_its_end()
             worker.join()
         raise AssertionError("Something is due again and again.")
-
-    def _is_waiting(self, worker: Actor) -> Callable[[], bool]:
-        """Whether Segment keeps it waiting: a request that nobody is known to have made yet is this worker's."""
-        return lambda: any(self._owners.get(request, worker) == worker for request in self.segment.held())
