@@ -252,6 +252,7 @@ def test_a_malformed_key_holds_the_source_and_quarantines_nothing(world, bystand
     world.segment.fault("us", "status", key=customer.key, status=400)
     world.capture(customer, 5)
     world.held(customer, "key_malformed")
+    world.told(customer, "key_refused")
     world.capture(customer, 5)
     world.capture(bystander)
     world.drained(bystander)

@@ -45,6 +45,7 @@ def test_a_refused_key_holds_the_source_until_there_is_a_new_one(world):
     world.segment.fault("us", "status", key=customer.key, status=401)
     world.capture(customer, 2)
     world.held(customer, "key_refused")
+    world.told(customer, "key_refused")
     world.capture(customer, 3)
     world.capture(bystander)
     world.drained(bystander)

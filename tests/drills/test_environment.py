@@ -126,6 +126,7 @@ def test_a_lost_encryption_key_holds_the_source_until_the_write_key_is_pasted_ag
     hands = world.new_hands(**lost)
     world.capture(customer, 2, hands=hands)
     world.held(customer, "key_unreadable")
+    world.told(customer, "held")
     world.capture(customer, 3, hands=hands)
     assert (world.waiting(customer), world.outcomes(customer)) == (5, [])
     assert "can no longer be read" in world.hold(customer)[1]

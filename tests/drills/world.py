@@ -257,6 +257,13 @@ class World:
         assert eventually(lambda: self.hold(customer), lambda held: held[0] == hold)[0] == hold
         assert self.hold(customer)[1]
 
+    def told(self, customer: Customer, kind: str) -> None:
+        """Wait until there is something to tell the customer's members. Beat has it looked for twice a minute."""
+        self.hands("task", "delivery.tasks.keep_alerts")
+        query = "SELECT kind, reason <> '' FROM delivery_incident WHERE source_id = %s AND closed_at IS NULL"
+        told = [(kind, True)]
+        assert eventually(lambda: self.rows(query, customer.source_id), lambda found: found == told) == told
+
     def requests(self, customer: Customer) -> list[dict[str, Any]]:
         """The requests with this customer's key that came to its region, oldest first."""
         masked = f"…{customer.key[-4:]}"
