@@ -43,7 +43,11 @@ class Hold(models.TextChoices):
     KEY_MALFORMED = "key_malformed", "Segment does not take the write key as one"
     KEY_UNREADABLE = "key_unreadable", "The stored write key cannot be decrypted"
     REJECTED_REPEATEDLY = "rejected_repeatedly", "Segment rejects one event after another"
-    STAFF = "staff", "Held by our staff"
+    STAFF = "staff", "By our staff"
+
+
+HOLDS_OF_THE_KEY = (Hold.KEY_REFUSED, Hold.KEY_MALFORMED, Hold.KEY_UNREADABLE)
+"""A new write key ends these."""
 
 
 class RefusalReason(models.TextChoices):

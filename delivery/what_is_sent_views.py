@@ -39,7 +39,8 @@ def what_is_sent(request: TenantRequest, source_id: int) -> HttpResponseBase:
     if form.is_valid() and "preview" not in request.POST:
         try:
             _save(request, source, form)
-            return redirect("delivery:what_is_sent", request.tenant.slug, source.pk)
+            # Not back to this page: after a preview the browser would go to the part that it showed, past what is said.
+            return redirect("integrations:source", request.tenant.slug, source.pk)
         except EditConflictError:
             conflict = _CONFLICT
     context = {

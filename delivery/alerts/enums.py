@@ -9,7 +9,7 @@ class IncidentKind(models.TextChoices):
     KEY_REFUSED = "key_refused", "Segment refuses the write key"
     HELD = "held", "Sending is held"
     BACKLOG = "backlog", "Events wait too long"
-    REFUSALS = "refusals", "Many events are refused at capture"
+    REFUSALS = "refusals", "Many events are refused"
     RETENTION = "retention", "Old events are about to expire unsent"
 
     @property

@@ -6,7 +6,10 @@ from delivery.alerts.enums import IncidentKind
 from delivery.alerts.models import AlertLimits
 
 CHOICES: Final = [
-    (kind.value, f"{kind.label} for another reason, as by our staff" if kind == IncidentKind.HELD else kind.label)
+    (
+        kind.value,
+        f"{kind.label} for another reason, for instance by our staff" if kind == IncidentKind.HELD else kind.label,
+    )
     for kind in IncidentKind
 ]
 

@@ -10,7 +10,7 @@ from integrations.errors import RequestError
 from integrations.models import ApiKey
 from integrations.request_bodies import basic_user
 
-UNKNOWN = "The key is unknown or revoked: make one on the tenant's page of API keys."
+UNKNOWN = "The key is unknown or revoked: make one under Integrations, API keys."
 MISSING = "There is no key: send it as the user name of Basic authentication, or as writeKey in the body."
 
 

@@ -4,7 +4,7 @@ The state of an event is its newest batch's, and the log is long: a page looks a
 where to look on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -17,7 +17,8 @@ from django.db.models import Q
 
 from delivery.enums import BatchState
 from delivery.holding import newest_batches
-from delivery.models import Batch, Event
+from delivery.models import Batch, Event, Lane
+from integrations.enums import SourceState
 from integrations.models import Source
 from integrations.spec.findings import Finding
 from integrations.spec.linter import lint
@@ -165,22 +166,30 @@ def _ids_by_state(source: Source, wanted: Wanted, before: int) -> list[int]:
 
 
 def _placed(source: Source, events: Sequence[Event]) -> list[Row]:
-    """With where each stands: one query."""
+    """With where each stands: one query, or two."""
     batches = newest_batches(source.pk, [event.pk for event in events])
-    return [row_of(event, batches.get(event.pk)) for event in events]
+    stopped = is_stopped(source, batches.values())
+    return [row_of(event, batches.get(event.pk), stopped=stopped) for event in events]
 
 
-def row_of(event: Event, batch: Batch | None) -> Row:
-    state, label = _state_of(batch)
+def is_stopped(source: Source, batches: Iterable[Batch]) -> bool:
+    """Whether what was tried once is kept back now. Asks for the lane only when something was, which is seldom."""
+    if not any(batch.state in _GOING and batch.attempts_made for batch in batches):
+        return False
+    return source.state != SourceState.CONNECTED or Lane.objects.filter(pk=source.pk).exclude(hold="").exists()
+
+
+def row_of(event: Event, batch: Batch | None, *, stopped: bool) -> Row:
+    state, label = _state_of(batch, stopped=stopped)
     reason = batch.reason if batch and state != State.WAITING else ""
     return Row(event, state, label, reason, findings_of(event))
 
 
-def _state_of(batch: Batch | None) -> tuple[State, str]:
+def _state_of(batch: Batch | None, *, stopped: bool) -> tuple[State, str]:
     if batch is None:
         return State.WAITING, "Waiting"
     if batch.state in _GOING:
-        return State.WAITING, "Sending" if batch.attempts_made else "Waiting"
+        return State.WAITING, "Sending" if batch.attempts_made and not stopped else "Waiting"
     return State(batch.state), State(batch.state).label
 
 

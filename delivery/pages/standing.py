@@ -8,7 +8,7 @@ from typing import Final
 
 from django.db import connection
 
-from delivery.enums import Hold
+from delivery.enums import HOLDS_OF_THE_KEY, Hold
 from integrations.models import Source
 
 MOST_COUNTED: Final = 100_000
@@ -86,6 +86,11 @@ class Standing:
         return Kind.REFUSED if self.refused else Kind.NEVER_USED
 
     @property
+    def is_sending(self) -> bool:
+        """Whether what waits is sent within moments."""
+        return self.kind in {Kind.WORKING, Kind.STARTING}
+
+    @property
     def waiting_seconds(self) -> int:
         return int((self.now - self.oldest_waiting).total_seconds()) if self.oldest_waiting else 0
 
@@ -106,6 +111,10 @@ class Standing:
     @property
     def hold_label(self) -> str:
         return Hold(self.hold).label
+
+    @property
+    def waits_for_a_key(self) -> bool:
+        return self.hold in HOLDS_OF_THE_KEY
 
 
 STANDING: Final = """

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from delivery.holding import holds
 from delivery.models import Attempt, Batch, Event
-from delivery.pages.events import Row, row_of
+from delivery.pages.events import Row, is_stopped, row_of
 from integrations.models import Source
 
 MOST_ATTEMPTS: Final = 50
@@ -32,7 +32,7 @@ class Story:
 
 
 def story_of(source: Source, event_id: int) -> Story | None:
-    """None when the source never had such an event, as far as anything kept tells. Three queries, in the scope."""
+    """None when nothing that is kept tells of such an event of the source. At most four queries, in the scope."""
     if event_id > LARGEST_ID:
         return None
     event = Event.objects.filter(source=source, pk=event_id).first()
@@ -42,7 +42,7 @@ def story_of(source: Source, event_id: int) -> Story | None:
     if event is None and not found:
         return None
     attempts = Attempt.objects.filter(batch__in=[batch.pk for batch in found]).order_by("-pk")[:MOST_ATTEMPTS]
-    row = row_of(event, found[-1] if found else None) if event else None
+    row = row_of(event, found[-1] if found else None, stopped=is_stopped(source, found[-1:])) if event else None
     return Story(row, found, list(attempts) if found else [])
 
 
@@ -54,6 +54,14 @@ _TOKEN: Final = re.compile(
 def pretty(text: str) -> str:
     """JSON with a line for each value. Not by orjson, which has no whole numbers beyond 64 bits."""
     return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+
+
+def readable(text: str) -> str:
+    """Highlighted with a line for each value; as it is when it was cut off, or was never JSON."""
+    try:
+        return highlighted(pretty(text))
+    except (ValueError, RecursionError):
+        return text
 
 
 def highlighted(text: str) -> SafeString:

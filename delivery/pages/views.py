@@ -6,12 +6,12 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
 from delivery.models import Refusal, RetentionWarning
-from delivery.pages.events import page_of
+from delivery.pages.events import State, page_of
 from delivery.pages.figures import charts_of
 from delivery.pages.forms import EventFilterForm, RefusalFilterForm
 from delivery.pages.listings import attempts_of, refusals_of
 from delivery.pages.standing import standing_of
-from delivery.pages.story import curl, highlighted, pretty, story_of
+from delivery.pages.story import curl, highlighted, pretty, readable, story_of
 from delivery.replayable import ENDED
 from integrations.models import Source
 from tenants.access import TenantRequest, tenant_view
@@ -63,6 +63,8 @@ def event(request: TenantRequest, source_id: int, event_id: int) -> HttpResponse
     if story is None:
         return render(request, "delivery/no_event.html", {"source": source}, status=404)
     context = {"source": source, "story": story, "row": story.row, "event_id": event_id}
+    if story.row and story.row.state == State.WAITING:
+        context["standing"] = standing_of(source)
     if story.row and story.row.event.payload:
         context["json"] = highlighted(pretty(story.row.event.payload))
         context["curl"] = curl(source, story.row.event)
@@ -91,7 +93,8 @@ def refusal(request: TenantRequest, source_id: int, refusal_id: int) -> HttpResp
     refused = Refusal.objects.filter(source=source, pk=refusal_id).first()
     if refused is None:
         return render(request, "delivery/no_refusal.html", {"source": source}, status=404)
-    return render(request, "delivery/refusal.html", {"source": source, "refusal": refused})
+    context = {"source": source, "refusal": refused, "call": readable(refused.excerpt)}
+    return render(request, "delivery/refusal.html", context)
 
 
 @tenant_view()

@@ -1,10 +1,13 @@
+from datetime import timedelta
 from typing import Any
 
 from django import template
 from django.db.models import prefetch_related_objects
 from django.template import Context
+from django.utils import timezone
 
 from delivery import identities
+from delivery.lanes import LEASE_SECONDS
 from delivery.models import Attempt, Lane
 from delivery.pages import figures, glance, standing
 from integrations.models import Source
@@ -60,6 +63,12 @@ def duration(seconds: int) -> str:
     size, unit = next(((size, unit) for size, unit in UNITS if seconds >= size), UNITS[-1])
     count = seconds // size
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+@register.filter
+def is_under_way(attempt: Attempt) -> bool:
+    """A worker may still wait for the answer. Once its lease is over none does, and nobody knows what became of it."""
+    return attempt.finished_at is None and timezone.now() - attempt.started_at < timedelta(seconds=LEASE_SECONDS)
 
 
 @register.simple_tag

@@ -18,7 +18,7 @@ from integrations.request_bodies import basic_user
 from integrations.secrets import Secret
 
 MISSING: Final = "There is no API key: send it as the user name of Basic authentication."
-UNKNOWN: Final = "The API key is unknown or revoked: make a new one on the tenant's page of API keys."
+UNKNOWN: Final = "The API key is unknown or revoked: make a new one under Integrations, API keys."
 OF_ANOTHER_KIND: Final = "This API key is for sending events in. Make one for receiving from Segment."
 UNSIGNED: Final = "There is no X-Signature, and a shared secret is set for this API key: set the same one in Segment."
 WRONGLY_SIGNED: Final = "The X-Signature is not this body's: the shared secret here and in Segment must be the same."

@@ -2,9 +2,11 @@
 "use strict";
 
 (() => {
-  const format = new Intl.DateTimeFormat("en-GB", {
+  const parts = {
     day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
-  });
+  };
+  const toTheMinute = new Intl.DateTimeFormat("en-GB", parts);
+  const toTheSecond = new Intl.DateTimeFormat("en-GB", { ...parts, second: "2-digit" });
   const isUtc = new Date().getTimezoneOffset() === 0;
 
   // A time says UTC in the page; its reader sees it in their own zone, and UTC where the pointer rests.
@@ -15,7 +17,7 @@
       const text = time.textContent.trim();
       if (time.title || !text.endsWith("UTC") || Number.isNaN(at.getTime())) continue;
       time.title = text;
-      time.textContent = format.format(at);
+      time.textContent = (/:\d\d:/.test(text) ? toTheSecond : toTheMinute).format(at);
     }
   };
 

@@ -50,7 +50,7 @@ def test_an_alert_leads_to_its_source_and_its_end_is_told(opened, owner, source)
 def test_a_viewer_chooses_alerts_and_stops_them_from_the_mail_without_a_log_in(opened, viewer, source, script):
     page = opened(viewer, script=script)
     page.goto(ALERTS)
-    page.get_by_label("Sending is held for another reason, as by our staff").check()
+    page.get_by_label("Sending is held for another reason, for instance by our staff").check()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Your choice is saved.")).to_be_visible()
     with every_tenant():
@@ -68,4 +68,4 @@ def test_a_viewer_chooses_alerts_and_stops_them_from_the_mail_without_a_log_in(o
     stop.get_by_role("button", name=re.compile("Stop")).click()
     expect(stop.get_by_role("heading", name="Alerts are stopped")).to_be_visible()
     page.goto(ALERTS)
-    expect(page.get_by_label("Sending is held for another reason, as by our staff")).not_to_be_checked()
+    expect(page.get_by_label("Sending is held for another reason, for instance by our staff")).not_to_be_checked()

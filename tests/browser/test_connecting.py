@@ -23,7 +23,8 @@ READERS: dict[str, dict[str, Any]] = {
     "on a phone": {"viewport": {"width": 390, "height": 844}},
 }
 KEYS = {
-    name: f"{name:k<32}"[:32] for name in ("desk", "without", "phone", "keyboard", "moved", "shadow", "paused", "gone")
+    name: f"{name:k<32}"[:32]
+    for name in ("desk", "without", "phone", "keyboard", "moved", "shadow", "paused", "gone", "chosen", "held")
 }
 
 
@@ -216,6 +217,42 @@ def test_why_an_event_was_refused_is_two_clicks_from_the_first_sentence(reader: 
     expect(reader.locator("main")).to_contain_text("Email Delivered")
     reader.get_by_role("link", name="send people without a userId").click()
     expect(reader.get_by_role("heading", name="What Refusing is sent")).to_be_visible()
+
+
+def test_what_is_sent_is_looked_at_and_saved_and_the_page_says_so_where_it_is_seen(reader: Page, product: Product):
+    connect(reader, product, "Chosen", KEYS["chosen"])
+    reader.get_by_role("link", name="Do this later").click()
+    reader.get_by_role("link", name="Change what is sent").click()
+    reader.get_by_label("Email Opened", exact=True).uncheck()
+    reader.get_by_role("button", name="Preview, and save nothing").click()
+    expect(reader.get_by_role("heading", name="A real event, before and after")).to_be_in_viewport()
+    reader.get_by_role("button", name="Save", exact=True).click()
+
+    expect(reader.get_by_text("“Chosen” is sent what you have chosen")).to_be_in_viewport()
+    expect(reader.get_by_text("All but Email Opened")).to_be_visible()
+
+
+def test_an_event_that_a_refused_key_holds_says_so_and_shows_by_itself_when_it_is_sent(reader: Page, product: Product):
+    write_key = KEYS["held"]
+    fault = {"region": "us", "do": "status", "status": 401, "key": write_key}
+    httpx.post(f"{product.segment}/_control/faults", json=fault).raise_for_status()
+    connect(reader, product, "Held", write_key)
+    send_campaign(reader, product, "While held")
+    open_source(reader, product, "Held")
+    expect(reader.get_by_text("1 event is kept and will be sent when you paste a new one.")).to_be_visible()
+    expect(reader.get_by_text("Nothing is sent while the source is held.")).to_be_visible()
+
+    reader.get_by_role("link", name="Events as they come").click()
+    reader.get_by_role("link", name="Email Delivered").click()
+    expect(reader.get_by_text("Waiting", exact=True)).to_be_visible()
+    expect(reader.locator("#event-requests")).to_contain_text("401")
+    page_of_event = reader.url
+    reader.get_by_role("link", name="Paste a write key").click()
+    reader.get_by_role("textbox", name="Write key").fill(write_key[::-1])
+    reader.get_by_role("button", name="Replace key").click()
+    reader.goto(page_of_event)
+    expect(reader.locator("#event-card")).to_contain_text("Accepted")
+    expect(reader.locator("#event-requests")).to_contain_text("200")
 
 
 def open_source(page: Page, product: Product, name: str) -> None:

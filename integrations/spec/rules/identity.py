@@ -11,7 +11,7 @@ from integrations.spec.limits import MAX_MESSAGE_ID_CHARACTERS
 NO_IDENTITY = error(
     "no_identity",
     "There is neither a userId nor an anonymousId. Segment discards the call (no_user_anon_id).",
-    "Set userId to the id that the customer's own database has for this person.",
+    "Set userId to the id that this person has in the workspace owner's own database.",
 )
 ID_NOT_STRING = error(
     "id_not_string",
@@ -36,7 +36,7 @@ NO_USER_ID = warning(
 USER_ID_IS_EMAIL = warning(
     "user_id_is_email",
     "userId is an email address. An address is a trait: it changes, and then one person becomes two.",
-    "Send the customer's own id as userId and the address as context.traits.email.",
+    "Send the workspace owner's own id of the person as userId and the address as context.traits.email.",
 )
 USER_ID_PLACEHOLDER = warning(
     "user_id_placeholder",

@@ -2,13 +2,15 @@ from uuid import uuid4
 
 import pytest
 
+from delivery import lanes
 from delivery.batching import new_batch
 from delivery.choosing import close
-from delivery.enums import BatchState
+from delivery.enums import BatchState, Hold
 from delivery.models import Event, Pending
 from delivery.outbox import capture
 from delivery.pages import events
 from delivery.pages.events import Wanted, page_of
+from integrations.services import pause_source
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 
@@ -65,6 +67,15 @@ def test_rows_tell_where_each_event_stands(source, captured):
         (two, "accepted", "Accepted", ""),
         (one, "quarantined", "Quarantined", "Segment answered 400."),
     ]
+
+
+@pytest.mark.parametrize("stop", [pause_source, lambda source: lanes.hold(source.pk, Hold.KEY_REFUSED, "")])
+def test_what_was_tried_waits_while_nothing_is_sent(source, captured, stop):
+    cut(source, captured(1), BatchState.OPEN, attempts_made=1)
+    assert [row.label for row in page_of(source, Wanted()).rows] == ["Sending"]
+    stop(source)
+    source.refresh_from_db()
+    assert [row.label for row in page_of(source, Wanted()).rows] == ["Waiting"]
 
 
 @pytest.mark.usefixtures("small")

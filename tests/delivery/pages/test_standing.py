@@ -13,6 +13,8 @@ from delivery.outbox import capture
 from delivery.pages import standing
 from delivery.pages.standing import Kind, Standing, standing_of
 from integrations.services import disconnect_source, pause_source
+from tenants.enums import Role
+from tenants.models import Membership
 
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
 QUIET = {
@@ -27,6 +29,7 @@ def ago(seconds):
 
 
 HELD = {"hold": "key_refused", "held_at": ago(1_680), "hold_reason": "Paste the key."}
+STOPPED = {"hold": "staff", "held_at": ago(60), "hold_reason": "Our staff has stopped sending: a test"}
 BACKLOG = {"waiting": 1_204, "oldest_waiting": ago(240), "last_accepted_at": ago(9)}
 
 
@@ -64,6 +67,10 @@ def test_kind_is_the_first_thing_to_know(facts, kind):
         ({**HELD}, "Held: Segment refuses the write key since <time"),
         ({**HELD, "waiting": 1_204}, "1,204 events are kept and will be sent when you paste a new one."),
         ({**HELD, "waiting": 1}, "1 event is kept and will be sent when you paste a new one."),
+        ({**STOPPED, "waiting": 2}, "Held: By our staff since <time"),
+        ({**STOPPED, "waiting": 2}, "2 events are kept and will be sent when this is resolved."),
+        ({**STOPPED, "waiting": 2}, "Our staff has stopped sending: a test"),
+        ({"last_accepted_at": NOW}, "Working: last event accepted just now."),
         ({**BACKLOG, "paced": 301}, "1,204 events wait, the oldest for 4 minutes."),
         ({**BACKLOG, "paced": 301}, "At the pace of the last 5 minutes that is done in about 20 minutes."),
         (BACKLOG, "None was accepted in the last 5 minutes"),
@@ -86,8 +93,19 @@ def test_sentence_says_how_it_stands(source, facts, words):
     assert words in sentence(source, facts)
 
 
-def sentence(source, facts):
-    context = {"standing": Standing(**QUIET | facts), "source": source, "tenant": source.tenant}
+@pytest.mark.django_db
+def test_sentence_offers_a_new_key_only_to_who_may_paste_one_and_only_where_it_helps(source):
+    assert "Paste a write key" in sentence(source, HELD)
+    assert "Paste a write key" not in sentence(source, STOPPED)
+    waits = sentence(source, HELD | {"waiting": 2}, may_change=False)
+    assert "2 events are kept and will be sent when an owner or admin pastes a new one." in waits
+    assert "Paste a write key" not in waits
+
+
+def sentence(source, facts, *, may_change=True):
+    shown = Standing(**QUIET | facts)
+    context = {"standing": shown, "source": source, "tenant": source.tenant}
+    context["membership"] = Membership(role=Role.ADMIN if may_change else Role.VIEWER)
     html = render_to_string("delivery/sentence.html", context)
     return " ".join(html.replace("<strong>", "").replace("</strong>", "").split())
 

@@ -6,7 +6,7 @@ import pytest
 from delivery.batching import new_batch
 from delivery.models import Attempt, Event
 from delivery.outbox import capture
-from delivery.pages.story import LARGEST_ID, Story, curl, highlighted, pretty, story_of
+from delivery.pages.story import LARGEST_ID, Story, curl, highlighted, pretty, readable, story_of
 from delivery.turn import take_turn
 from tenants.scoping import scope
 from tests.conftest import WRITE_KEY
@@ -51,6 +51,14 @@ def test_story_of_an_unknown_event_is_none(source, event_id):
 def test_story_of_another_sources_event_is_none(source, other_source, call):
     (event_id,) = capture(source.tenant_id, call).event_ids
     assert story_of(other_source, event_id) is None
+
+
+def test_readable_is_a_text_as_it_is_when_it_is_no_json():
+    assert (
+        readable('{"a":1}') == '{\n  <span class="json-name">&quot;a&quot;</span>: <span class="json-word">1</span>\n}'
+    )
+    for text in ('{"cut": "off', "[" * 2_000, ""):
+        assert readable(text) == text
 
 
 def test_pretty_keeps_every_value():

@@ -1,13 +1,17 @@
 import re
+from datetime import timedelta
 from html import escape
+from uuid import uuid4
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from delivery import lanes
 from delivery.batching import new_batch
 from delivery.enums import Hold
-from delivery.models import Event
+from delivery.lanes import LEASE_SECONDS
+from delivery.models import Attempt, Event
 from delivery.outbox import capture
 from delivery.turn import take_turn
 from tenants.scoping import every_tenant
@@ -66,6 +70,28 @@ def test_debugger_tells_why_sending_is_held(source, viewer_client):
     lanes.hold(source.pk, Hold.KEY_REFUSED, "Paste the key.")
     for name in ("delivery", "state"):
         assert "Segment refuses the write key since" in text_of(viewer_client, page(source, name))
+
+
+@pytest.mark.django_db
+def test_event_that_waits_says_why(source, viewer_client, call):
+    (event_id,) = capture(source.tenant_id, call).event_ids
+    assert 'hx-trigger="every 2s"' in text_of(viewer_client, page(source, "event", event_id))
+    lanes.hold(source.pk, Hold.KEY_REFUSED, "Paste the key.")
+    text = text_of(viewer_client, page(source, "event", event_id))
+    assert "Segment refuses the write key since" in text
+    assert "hx-trigger" not in text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("age", "words"), [(0, "Under way"), (LEASE_SECONDS, "Unknown (not recorded)")])
+def test_request_without_an_end_is_under_way_as_long_as_a_worker_may_wait(source, viewer_client, age, words):
+    with every_tenant():
+        batch = new_batch(source.pk, source.tenant_id, [1], 40)
+        started = timezone.now() - timedelta(seconds=age)
+        Attempt.objects.create(
+            batch=batch, source=source, number=1, region="us", source_version=1, lease_token=uuid4(), started_at=started
+        )
+    assert words in text_of(viewer_client, page(source, "attempts"))
 
 
 @pytest.mark.django_db
