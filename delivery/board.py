@@ -57,6 +57,13 @@ ORDER BY array_position(%(places)s::text[], placed.place),
     coalesce(lane.held_at, oldest.at, source.changed_at), source.id
 """
 
+SUMS: Final = f"""
+SELECT place, count(*) AS count, (array_agg(id ORDER BY number))[:%(most)s] AS ids
+FROM (SELECT id, place, row_number() OVER () AS number FROM ({PLACES}) AS sorted) AS numbered
+GROUP BY place ORDER BY min(number)
+"""  # noqa: S608  # PLACES is the text above
+"""Summed up by the database: ten thousand rows take longer to be fetched than to be found."""
+
 ROWS: Final = """
 SELECT source.id AS source_id, source.name AS source, tenant.id AS tenant_id, tenant.name AS tenant, source.region,
     coalesce(lane.hold, '') AS hold, coalesce(lane.hold_reason, '') AS hold_reason, lane.held_at,
@@ -172,11 +179,21 @@ class Board:
         return [Row(place=self.places[row["source_id"]], **row) for row in found]
 
 
-def board(search: str = "", tenant_id: int | None = None) -> Board:
-    """Of all tenants or one; those with `search` in the name of the source or the tenant, or in the slug. One query."""
+def board(search: str = "") -> Board:
+    """Of all tenants; those with `search` in the name of the source or the tenant, or in the slug. One query."""
     like = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    values = {"tenant": tenant_id, "minutes": BACKLOG_MINUTES, "like": f"%{like}%", "places": Place.values}
-    return Board({row["id"]: Place(row["place"]) for row in _asked(PLACES, values)})
+    return Board({row["id"]: Place(row["place"]) for row in _asked(PLACES, _limits(like=f"%{like}%"))})
+
+
+def board_of(tenant_id: int, most: int) -> tuple[dict[Place, int], list[int]]:
+    """The sources of a tenant: how many are at each place that has one, and the ids of the first `most`. One query."""
+    rows = _asked(SUMS, _limits(tenant=tenant_id, most=most))
+    counts = {Place(row["place"]): row["count"] for row in rows}
+    return counts, [source_id for row in rows for source_id in row["ids"]][:most]
+
+
+def _limits(**values: Any) -> dict[str, Any]:
+    return {"tenant": None, "like": "%", "minutes": BACKLOG_MINUTES, "places": Place.values, **values}
 
 
 def _asked(query: str, values: dict[str, Any]) -> list[dict[str, Any]]:

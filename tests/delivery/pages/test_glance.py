@@ -44,12 +44,12 @@ def test_glance_has_a_line_for_each_source_of_the_company_the_held_first(tenant,
         (held.pk, Kind.HELD),
         (source.pk, Kind.NEVER_USED),
     ]
-    assert found.counts == [(Place.HELD, 1), (Place.UNVERIFIED, 1)]
+    assert found.counts == {Place.HELD: 1, Place.UNVERIFIED: 1}
 
 
 def test_glance_of_a_company_without_sources_is_empty(tenant, other_source, owner_client):
     found = glance_at(tenant.pk)
-    assert (found.lines, found.counts, found.count) == ([], [], 0)
+    assert (found.lines, found.counts, found.count) == ([], {}, 0)
     assert 'id="sources-title"' not in owner_client.get("/t/acme/").content.decode()
 
 
