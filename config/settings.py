@@ -155,6 +155,7 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 # Five wrong passwords for an address in five minutes, ten a minute from one place, and so on: docs/people.md.
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/300s/key"}
+USERSESSIONS_ADAPTER = "tenants.sessions.SessionsAdapter"
 MFA_ADAPTER = "integrations.second_factor.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 # A phone's clock may be half a minute off.

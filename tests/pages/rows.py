@@ -191,6 +191,8 @@ ROWS: Final[Mapping[str, Row]] = {
     "mfa_generate_recovery_codes": Row(SIGNED_IN),
     "mfa_download_recovery_codes": Row(SIGNED_IN, 404),
     "usersessions_list": Row(SIGNED_IN),
+    # It is the owner's.
+    "tenants:end_session": Row(SIGNED_IN, 404, unlike={"owner": 200}),
     "staff_review": Row(STAFF),
     "staff_board": Row(STAFF),
     "staff_account": Row(STAFF, arguments={"deed": "account_deed"}),

@@ -253,22 +253,3 @@ def test_admin_log_in_is_limited_like_any(client, staff):
         client.post("/accounts/login/?next=/admin/", {"login": staff.email, "password": "wrong"})
     page = client.post("/accounts/login/?next=/admin/", {"login": staff.email, "password": PASSWORD}).content.decode()
     assert "Too many failed login attempts." in page
-
-
-def test_sessions_are_listed_and_the_others_ended(owner):
-    here, _ = sign_in(owner)
-    there, _ = sign_in(owner)
-    page = here.get("/accounts/sessions/").content.decode()
-    assert page.count("<li>\n    <p>") == 2
-    assert page.count("This one") == 1
-    here.post("/accounts/sessions/")
-    assert there.get("/t/acme/").status_code == 302
-    assert here.get("/t/acme/").status_code == 200
-
-
-def test_sessions_of_others_are_not_listed(owner, viewer):
-    here, _ = sign_in(owner)
-    there, _ = sign_in(viewer)
-    assert here.get("/accounts/sessions/").content.decode().count("<li>\n    <p>") == 1
-    here.post("/accounts/sessions/")
-    assert there.get("/t/acme/").status_code == 200
