@@ -11,6 +11,35 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
+// New events would push away what is being read: while the top of the list is out of sight, or a part of it is selected,
+// they wait behind a button. Back at the top, the list goes on by itself.
+const idsIn = (root) => [...root.querySelectorAll("tbody a[id]")].map((link) => link.id);
+const isBeingRead = (stream) => {
+  const chosen = getSelection();
+  return stream.getBoundingClientRect().top < 0 || (!chosen.isCollapsed && stream.contains(chosen.anchorNode));
+};
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { requestConfig, serverResponse, shouldSwap } = event.detail;
+  const stream = document.getElementById("stream");
+  if (!shouldSwap || requestConfig.elt !== stream || !isBeingRead(stream)) return;
+  event.detail.shouldSwap = false;
+  const known = new Set(idsIn(stream));
+  const answer = new DOMParser().parseFromString(serverResponse, "text/html");
+  const count = idsIn(answer).filter((id) => !known.has(id)).length;
+  const button = stream.querySelector("[data-new-events]");
+  button.hidden = count === 0;
+  button.textContent = `${count} new event${count === 1 ? "" : "s"}: show`;
+});
+document.addEventListener("click", async (event) => {
+  if (!event.target.closest("[data-new-events]")) return;
+  const stream = document.getElementById("stream");
+  getSelection().removeAllRanges();
+  await htmx.ajax("GET", stream.getAttribute("hx-get"), { target: "#stream", swap: "outerHTML" });
+  const shown = document.getElementById("stream");
+  shown.scrollIntoView();
+  shown.querySelector("tbody a")?.focus({ preventScroll: true });
+});
+
 const tell = (lost) => {
   for (const notice of document.querySelectorAll("[data-connection-lost]")) notice.hidden = !lost;
 };
