@@ -64,9 +64,9 @@ def findings(page: Page, name: str, *, is_ours: bool = True) -> list[str]:
     return found + (too_wide(page) if is_ours else [])
 
 
-def too_wide(page: Page) -> list[str]:
+def too_wide(page: Page, width: int = PHONE) -> list[str]:
     before = page.viewport_size
-    page.set_viewport_size({"width": PHONE, "height": 900})
+    page.set_viewport_size({"width": width, "height": 900})
     found: list[str] = page.evaluate(TOO_WIDE)
     if before:
         page.set_viewport_size(before)
@@ -76,4 +76,9 @@ def too_wide(page: Page) -> list[str]:
 def draw(page: Page, folder: Path, name: str) -> None:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
+        # A frame of another origin, as a sandboxed one is, is not painted before it has been on the screen.
+        for frame in page.locator("iframe").all():
+            frame.scroll_into_view_if_needed()
+            page.wait_for_timeout(200)
+        page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=folder / f"{re.sub(r'[^a-z0-9]+', '-', name)}-{width}.png", full_page=True)

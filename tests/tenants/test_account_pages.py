@@ -79,7 +79,7 @@ def test_sign_up_leads_over_the_confirmed_address_and_the_company_name_to_its_ov
     assert response.redirect_chain == [("/", 302), ("/new/", 302)]
     response = client.post("/new/", {"name": "Acme"}, follow=True)
     assert response.redirect_chain == [("/t/acme/", 302)]
-    assert "You are owner here, as new@acme.test." in response.content.decode()
+    assert "You are an owner here, as new@acme.test." in response.content.decode()
 
 
 def test_sign_up_does_not_tell_who_has_an_account(client, owner):

@@ -64,7 +64,7 @@ def test_overview_shows_tenant_role_and_members(viewer_client, owner, stranger):
     page = response.content.decode()
     assert response.status_code == 200
     assert "<h1>Acme</h1>" in page
-    assert "You are viewer here, as viewer@acme.test." in page
+    assert "You are a viewer here, as viewer@acme.test." in page
     assert owner.email in page
     assert stranger.email not in page
     assert 'href="/t/acme/campaigns/"' in page
@@ -139,4 +139,4 @@ def test_switching_shows_the_other_tenant_with_the_role_held_there(owner, owner_
     page = owner_client.get("/t/other/").content.decode()
     assert '<a href="/t/other/" aria-current="true">Other</a>' in page
     assert '<a href="/t/acme/">Acme</a>' in page
-    assert "You are viewer here" in page
+    assert "You are a viewer here" in page
