@@ -307,6 +307,13 @@ def given_up_behind(stage: Stage) -> Actor:
     return late
 
 
+def test_late_200_of_a_batch_that_was_set_aside_counts(held):
+    with stage_of(held) as stage:
+        to_its_end(stage, given_up_behind(stage))
+        assert states(stage.ledger.check_places()) == ["accepted"] * 2
+        assert states(stage.finish()) == ["accepted"] * 2
+
+
 def test_late_200_while_a_replay_is_in_flight_is_not_followed_by_another_try(held):
     with stage_of(held) as stage:
         late = given_up_behind(stage)
