@@ -36,7 +36,7 @@ class Place(Enum):
 
 
 class Actor:
-    """`answers` is how many answers its requests have got."""
+    """`answers` is how many answers its requests have got. `moved` locks that and `place`, and tells of each change."""
 
     def __init__(self, name: str, work: Callable[[], Any]) -> None:
         self.name = name
@@ -44,7 +44,7 @@ class Actor:
         self.answers = 0
         self.error: BaseException | None = None
         self._work = work
-        self._moved = threading.Condition()
+        self.moved = threading.Condition()
         self._permits = 0
         self._free = False
         self._dead = False
@@ -56,36 +56,36 @@ class Actor:
 
     def go(self) -> None:
         """Let it through its gate, and wait until it is at the next, or over, or waits for answers."""
-        with self._moved:
+        with self.moved:
             assert self.place == Place.AT_A_GATE, self
             self.place = Place.RUNNING
             self._permits = 1
-            self._moved.notify_all()
+            self.moved.notify_all()
         self.come_to_rest()
 
     def come_to_rest(self) -> None:
-        with self._moved:
-            rests = self._moved.wait_for(lambda: self.place != Place.RUNNING, STUCK_SECONDS)
+        with self.moved:
+            rests = self.moved.wait_for(lambda: self.place != Place.RUNNING, STUCK_SECONDS)
         assert rests, f"{self.name} neither goes on nor waits for anybody."
 
     def hear(self, answers: int) -> None:
         """Wait until it has got so many answers, and has done what it does of itself about them."""
-        with self._moved:
-            came = self._moved.wait_for(lambda: self.answers >= answers, STUCK_SECONDS)
+        with self.moved:
+            came = self.moved.wait_for(lambda: self.answers >= answers, STUCK_SECONDS)
         assert came, f"{self.name} got no answer."
         self.come_to_rest()
 
     def die(self) -> None:
         """From now on nothing of its reaches the database. What it waits for must be ended by the test."""
-        with self._moved:
+        with self.moved:
             self._dead = self._free = True
-            self._moved.notify_all()
+            self.moved.notify_all()
 
     def run_to_its_end(self) -> None:
         """Without any more gates. What it waits for must be answered by the test."""
-        with self._moved:
+        with self.moved:
             self._free = True
-            self._moved.notify_all()
+            self.moved.notify_all()
 
     def join(self) -> None:
         self._thread.join(STUCK_SECONDS)
@@ -114,19 +114,19 @@ class Actor:
         return execute(sql, params, many, context)
 
     def _wait_at_gate(self) -> None:
-        with self._moved:
+        with self.moved:
             if self._free:
                 return
             self.place = Place.AT_A_GATE
-            self._moved.notify_all()
-            self._moved.wait_for(lambda: self._permits or self._free)
+            self.moved.notify_all()
+            self.moved.wait_for(lambda: self._permits or self._free)
             self._permits = 0
             self.place = Place.RUNNING
 
     def _arrive(self, place: Place) -> None:
-        with self._moved:
+        with self.moved:
             self.place = place
-            self._moved.notify_all()
+            self.moved.notify_all()
 
 
 _here = threading.local()
@@ -137,7 +137,7 @@ class Answers:
 
     def __init__(self) -> None:
         self._actor: Actor = _here.actor
-        self._moved = self._actor._moved  # noqa: SLF001  # one lock for both: no moment lies between answer and place
+        self._moved = self._actor.moved  # one lock for both: no moment lies between an answer and the place
         self._waiting: deque[Any] = deque()
 
     def put(self, answer: Any) -> None:
