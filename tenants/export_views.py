@@ -1,5 +1,7 @@
 """The pages of a company's export: asking for it, how far it is, and the file."""
 
+import re
+
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -50,13 +52,33 @@ def file(request: TenantRequest, token: str) -> HttpResponseBase:
     if not found.is_ready:
         messages.error(request, GONE)
         return redirect("tenants:privacy", request.tenant.slug)
+    start = _resumed_at(request, found)
+    if start is not None and start >= found.bytes:
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{found.bytes}"})
+    # One that goes on too: a range may be nearly all of it.
     note(request.tenant.pk, request.user, "downloaded the export that", f"{found.by_label} had asked for")
-    return _download(found, f"{request.tenant.slug}-{found.asked_at:%Y-%m-%d}.zip")
+    return _download(found, start, f"{request.tenant.slug}-{found.asked_at:%Y-%m-%d}.zip")
 
 
-def _download(found: Export, name: str) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(file_of(found), content_type="application/zip")
+def _resumed_at(request: TenantRequest, found: Export) -> int | None:
+    """From which byte a download that broke off goes on. Another kind of range is answered with the whole file."""
+    asked = re.fullmatch(r"bytes=(\d{1,15})-", request.headers.get("Range", ""))
+    is_of_this_file = request.headers.get("If-Range", _etag(found)) == _etag(found)
+    return int(asked[1]) if asked and is_of_this_file else None
+
+
+def _etag(found: Export) -> str:
+    return f'"{found.pk.hex}"'
+
+
+def _download(found: Export, start: int | None, name: str) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(file_of(found, start or 0), content_type="application/zip")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
-    response["Content-Length"] = str(found.bytes)
+    response["Content-Length"] = str(found.bytes - (start or 0))
     response["Cache-Control"] = "private, no-store"
+    response["Accept-Ranges"] = "bytes"
+    response["ETag"] = _etag(found)
+    if start is not None:
+        response.status_code = 206
+        response["Content-Range"] = f"bytes {start}-{found.bytes - 1}/{found.bytes}"
     return response

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from django.db import transaction
+from django.db.models import F, Func, IntegerField
 from django.utils import timezone
 
 from tenants.audit import note
@@ -18,6 +19,7 @@ from tenants.models import Membership, Tenant, User
 from tenants.scoping import scope
 
 UNDER_WAY: Final = "An export is being made already. It is on this page when it is ready."
+_SIZE: Final = Func(F("data"), function="octet_length", output_field=IntegerField())
 TOOK_BACK: Final = "Something was erased after it was made, and was in it."
 
 
@@ -41,11 +43,20 @@ def newest_export() -> Export | None:
     return Export.objects.order_by("-asked_at").first()
 
 
-def file_of(export: Export) -> Iterator[bytes]:
-    """The file of one that is ready, piece by piece. Raises ExportPiece.DoesNotExist when it is deleted meanwhile."""
+def file_of(export: Export, start: int = 0) -> Iterator[bytes]:
+    """The file of one that is ready, from this byte on, piece by piece.
+
+    Raises ExportPiece.DoesNotExist when it is deleted meanwhile.
+    """
     for number in range(export.pieces):
         with scope(export.tenant_id):
-            yield bytes(ExportPiece.objects.values_list("data", flat=True).get(export=export, number=number))
+            piece = ExportPiece.objects.filter(export=export, number=number)
+            if start and start >= (size := piece.values_list(_SIZE, flat=True).get()):
+                start -= size
+                continue
+            data = bytes(piece.values_list("data", flat=True).get())
+        yield data[start:]
+        start = 0
 
 
 def take_back(tenant_id: int) -> None:

@@ -105,6 +105,50 @@ def test_owner_downloads_the_file_and_the_history_says_who(owner_client, owner, 
     assert deeds()[-1] == (owner.email, "downloaded the export that")
 
 
+@pytest.fixture
+def in_pieces(ready):
+    """The same file in three rows."""
+    with every_tenant():
+        file = b"".join(file_of(ready))
+        ExportPiece.objects.filter(export=ready).delete()
+        for number, data in enumerate((file[:10], file[10:15], file[15:])):
+            ExportPiece(export=ready, number=number, data=data).save(force_insert=True)
+    change(pieces=3)
+    return file
+
+
+@pytest.mark.parametrize("start", [0, 1, 9, 10, 12, 15, 40])
+def test_download_that_broke_off_goes_on(owner_client, ready, in_pieces, start):
+    etag = owner_client.get(address(ready))["ETag"]
+    response = owner_client.get(address(ready), headers={"range": f"bytes={start}-", "if-range": etag})
+    assert response.status_code == 206
+    assert b"".join(response.streaming_content) == in_pieces[start:]
+    assert response["Content-Length"] == str(len(in_pieces) - start)
+    assert response["Content-Range"] == f"bytes {start}-{len(in_pieces) - 1}/{len(in_pieces)}"
+    assert [deed for _by, deed in deeds()].count("downloaded the export that") == 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"range": "bytes=0-4"},
+        {"range": "bytes=-5"},
+        {"range": "rows=1-"},
+        {"range": "bytes=3-", "if-range": '"another"'},
+    ],
+)
+def test_what_is_no_resumption_of_this_file_gets_the_whole(owner_client, ready, in_pieces, headers):
+    response = owner_client.get(address(ready), headers=headers)
+    assert (response.status_code, b"".join(response.streaming_content)) == (200, in_pieces)
+
+
+def test_nothing_is_left_to_go_on_with_at_the_end(owner_client, ready, in_pieces):
+    before = deeds()
+    response = owner_client.get(address(ready), headers={"range": f"bytes={len(in_pieces)}-"})
+    assert (response.status_code, response["Content-Range"]) == (416, f"bytes */{len(in_pieces)}")
+    assert deeds() == before
+
+
 @pytest.mark.parametrize("token", ["wrong", "00000000000000000000000000000000.wrong"])
 def test_address_that_nobody_made_is_no_page(owner_client, tenant, token):
     assert owner_client.get(f"{EXPORT}{token}/").status_code == 404
