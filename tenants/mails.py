@@ -62,5 +62,12 @@ def _send_after_commit(to: str, subject: str, template: str, **context: Any) -> 
     """An invitation that cannot be sent is the sender's to know; the other mails tell of what is done already."""
     text = render_to_string(f"tenants/mails/{template}.txt", {**context, "site": settings.SITE_URL})
     # A company's name is in the subject: a line break in it would be a header of the sender's choice.
-    send = partial(send_mail, " ".join(subject.split()), text, None, [to])
+    line = " ".join(subject.split())
+    send = partial(send_mail, line, text, None, [to], html_message=as_html(line, text))
     transaction.on_commit(send, robust=template != "invitation")
+
+
+def as_html(subject: str, text: str) -> str:
+    """The same mail with links to click. Only our own are: an address in a company's name stays text."""
+    paragraphs = [(part, part.startswith(f"{settings.SITE_URL}/")) for part in text.strip().split("\n\n")]
+    return render_to_string("email/text.html", {"subject": subject, "paragraphs": paragraphs})

@@ -55,8 +55,8 @@ def test_hold_is_mailed_once_with_reason_and_link(source, owner, viewer, mail_se
     assert f"https://app.acme.test/t/acme/integrations/segment/{source.pk}/" in text
     html = mail.get_body(("html",)).get_content()
     assert REASON in html
+    assert f'<a href="https://app.acme.test/t/acme/integrations/segment/{source.pk}/">Main</a>' in html
     assert "<script" not in html
-    assert "style=" not in html
 
 
 def test_recovery_is_mailed_with_both_times(source, owner, mail_server):
