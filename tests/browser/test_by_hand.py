@@ -1,6 +1,7 @@
 """The pages by the keyboard, for those who want nothing to move, and on a screen of 320 pixels."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -54,9 +55,9 @@ def page(browser: Browser, world: World, address_of_site: str) -> Iterator[Page]
     context.close()
 
 
-def stops(page: Page) -> list[dict[str, object]]:
+def stops(page: Page) -> list[dict[str, Any]]:
     """What the keyboard comes to, until it leaves the page or begins anew."""
-    found: list[dict[str, object]] = []
+    found: list[dict[str, Any]] = []
     while len(found) < 200:
         page.keyboard.press("Tab")
         stop = page.evaluate(STOP)
@@ -66,9 +67,9 @@ def stops(page: Page) -> list[dict[str, object]]:
     raise AssertionError("The keyboard does not come to the end of the page.")
 
 
-def is_after(stop: dict[str, float], other: dict[str, float]) -> bool:
+def is_after(stop: dict[str, Any], other: dict[str, Any]) -> bool:
     """In the order of reading: further down, or further right beside it or in the next column."""
-    return stop["bottom"] > other["top"] or stop["left"] > other["left"]
+    return bool(stop["bottom"] > other["top"] or stop["left"] > other["left"])
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -45,7 +45,8 @@ from tests.segment_fixture import SegmentStandIn
 
 ROLES = ("anonymous", "viewer", "admin", "owner", "stranger", "staff")
 
-READER = Reader(ip="203.0.113.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0")
+DESK = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0"
+READER = Reader(ip="203.0.113.7", user_agent=DESK)
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Safari/604.1"
 
 LINKS_OF_NOBODY = {"token": "wrong", "key": "wrong", "uidb36": "0", "content_type_id": "0", "url": "no/such/page"}
@@ -68,7 +69,7 @@ class World:
         return client
 
     def sign_in(self, role: str) -> None:
-        client = signed_in_with(READER.user_agent, self.people[role])
+        client = signed_in_with(DESK, self.people[role])
         if role == "staff":
             session = client.session
             session[SHOWN] = self.people[role].pk

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core import mail
+from django.core.mail import EmailMultiAlternatives
 
 from tenants.enums import Role
 from tenants.invitations import invite
@@ -14,9 +15,9 @@ SITE = "http://127.0.0.1:8000"
 def test_invitation_has_its_link_as_text_and_to_click(tenant, owner):
     invite(tenant, "new@acme.test", Role.ADMIN, by=owner)
     (sent,) = mail.outbox
-    ((html, kind),) = sent.alternatives
-    (link,) = [line for line in sent.body.splitlines() if line.startswith(f"{SITE}/invitation/")]
-    assert kind == "text/html"
+    assert isinstance(sent, EmailMultiAlternatives)
+    (html,) = [str(content) for content, kind in sent.alternatives if kind == "text/html"]
+    (link,) = [line for line in str(sent.body).splitlines() if line.startswith(f"{SITE}/invitation/")]
     assert f'<a href="{link}" ' in html
     assert "owner@acme.test invites you to join Acme on Headwater, as admin." in html
 
