@@ -33,15 +33,18 @@ WITH newest AS MATERIALIZED (
     SELECT type, name, user_id, captured_at FROM delivery_event WHERE source_id = %(source)s
     ORDER BY id DESC LIMIT %(limit)s
 ), week AS (
-    SELECT name, user_id, captured_at, type = 'track' AND name = ANY(%(off)s::text[]) AS off,
-        floor(extract(epoch FROM statement_timestamp() - captured_at) / 86400) AS day
+    SELECT user_id, captured_at, type = 'track' AND name = ANY(%(off)s::text[]) AS off,
+        floor(extract(epoch FROM statement_timestamp() - captured_at) / 86400)::int AS day
     FROM newest WHERE captured_at > statement_timestamp() - make_interval(days => %(days)s)
+), users AS (
+    SELECT count(*) AS calls, count(*) FILTER (WHERE NOT off) AS calls_after, min(captured_at) AS first
+    FROM week GROUP BY day, user_id
 )
-SELECT count(*), count(*) FILTER (WHERE NOT off),
-    count(DISTINCT (day, user_id)), count(DISTINCT (day, user_id)) FILTER (WHERE NOT off),
-    min(captured_at), (SELECT count(*) FROM newest)
-FROM week
+SELECT coalesce(sum(calls), 0)::bigint, coalesce(sum(calls_after), 0)::bigint,
+    count(*), count(*) FILTER (WHERE calls_after > 0), min(first), (SELECT count(*) FROM newest)
+FROM users
 """
+# Grouped first: count(DISTINCT (day, user_id)) sorts all rows twice, and takes two to three times as long.
 
 TRACKED: Final = """
 SELECT DISTINCT name FROM (

@@ -67,7 +67,9 @@ def _steps(source: Source) -> dict[str, Any]:
 
 def _stand_in(source: Source) -> str:
     """The page of what arrived, in the demo, where it is the Debugger that the steps talk of."""
-    return urljoin(settings.SEGMENT_URLS[source.region], "/") if settings.DEMO else ""
+    address = settings.SEGMENT_URLS[source.region]
+    # The settings let plain HTTP go to this machine alone. Else it may be Segment itself, to which a demo may send too.
+    return urljoin(address, "/") if settings.DEMO and address.startswith("http://") else ""
 
 
 @tenant_view(Role.ADMIN)

@@ -13,8 +13,8 @@ from integrations.models import Source
 
 MOST_COUNTED: Final = 100_000
 """A longer backlog is shown as “more than” this: counting a million rows takes longer than a page may."""
-PACE_SECONDS: Final = 300
-"""The pace of a backlog is that of the last five minutes."""
+PACE_SECONDS: Final = 60
+"""The pace of a backlog is that of the last minute: a longer time would hold the outage that made the backlog."""
 BACKLOG_SECONDS: Final = 60
 """Events that wait for less are on their way."""
 MOST_REFUSED: Final = 1_000

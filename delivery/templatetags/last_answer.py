@@ -3,6 +3,7 @@ from datetime import datetime
 
 from django import template
 
+from delivery.enums import HOLDS_OF_THE_KEY
 from delivery.models import Attempt, Lane
 from integrations.models import Source
 
@@ -15,6 +16,7 @@ class LastAnswer:
 
     attempt: Attempt | None
     hold_reason: str
+    waits_for_a_key: bool
     is_older: bool
     """It was made with an earlier write key or region than the source's."""
     is_under_way: bool
@@ -33,6 +35,7 @@ def last_answer(source: Source, since: datetime | None) -> LastAnswer:
     return LastAnswer(
         attempt=attempt,
         hold_reason=hold_reason,
+        waits_for_a_key=lane is not None and lane.hold in HOLDS_OF_THE_KEY,
         is_older=attempt is not None and attempt.source_version != source.version,
         is_under_way=not hold_reason and since is not None and not _is_answered(attempt, since),
     )

@@ -70,7 +70,10 @@ def test_a_test_event_that_is_held_back_is_not_on_its_way(admin_client, source):
     lanes.hold(source.pk, Hold.KEY_REFUSED, "Segment refuses the key.")
     page = text(admin_client.get(url("check", source)))
     assert "Segment refuses the key." in page
+    assert url("replace_key", source) in page
     assert "On its way" not in page
+    lanes.hold(source.pk, Hold.STAFF, "Our staff has stopped sending: a test")
+    assert url("replace_key", source) not in text(admin_client.get(url("check", source)))
 
 
 def test_sent_twice_the_forms_do_it_once(admin_client, source):
@@ -108,6 +111,8 @@ def test_the_stand_in_is_the_debugger_of_the_demo_alone(admin_client, source, se
     assert f'href="{address}"' in text(admin_client.get(url("check", source)))
     settings.DEMO = False
     assert f'href="{address}"' not in text(admin_client.get(url("check", source)))
+    settings.DEMO, settings.SEGMENT_URLS = True, {"us": "https://api.segment.io/v1"}
+    assert "stand-in" not in text(admin_client.get(url("check", source)))
 
 
 def test_a_code_before_a_test_and_no_code_at_all(admin_client, source):

@@ -75,11 +75,11 @@ def test_debugger_tells_why_sending_is_held(source, viewer_client):
 @pytest.mark.django_db
 def test_event_that_waits_says_why(source, viewer_client, call):
     (event_id,) = capture(source.tenant_id, call).event_ids
-    assert 'hx-trigger="every 2s"' in text_of(viewer_client, page(source, "event", event_id))
-    lanes.hold(source.pk, Hold.KEY_REFUSED, "Paste the key.")
     text = text_of(viewer_client, page(source, "event", event_id))
-    assert "Segment refuses the write key since" in text
-    assert "hx-trigger" not in text
+    assert 'hx-trigger="every 3s"' in text
+    assert "Starting:" not in text
+    lanes.hold(source.pk, Hold.KEY_REFUSED, "Paste the key.")
+    assert "Segment refuses the write key since" in text_of(viewer_client, page(source, "event", event_id))
 
 
 @pytest.mark.django_db
