@@ -87,9 +87,8 @@ def too_wide(page: Page, width: int = PHONE) -> list[str]:
 def draw(page: Page, folder: Path, name: str) -> None:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        # A frame of another origin, as a sandboxed one is, is not painted before it has been on the screen.
-        for frame in page.locator("iframe").all():
-            frame.scroll_into_view_if_needed()
-            page.wait_for_timeout(200)
-        page.evaluate("scrollTo(0, 0)")
+        if page.locator("iframe").count():
+            # A sandboxed frame, which is of another origin, is painted on the screen alone.
+            page.set_viewport_size({"width": width, "height": page.evaluate("document.documentElement.scrollHeight")})
+            page.wait_for_timeout(300)
         page.screenshot(path=folder / f"{re.sub(r'[^a-z0-9]+', '-', name)}-{width}.png", full_page=True)

@@ -33,7 +33,7 @@ def test_an_alert_leads_to_its_source_and_its_end_is_told(opened, owner, source)
         a_minute_later()
     open_link_of_mail(page, "Main (Acme): Segment refuses the write key")
     expect(page.get_by_role("heading", name="Main").first).to_be_visible()
-    expect(page.get_by_text(REASON).first).to_be_visible()
+    expect(page.get_by_text("Held: Segment refuses the write key since").first).to_be_visible()
     page.goto(ALERTS)
     expect(page.get_by_role("region", name="Wrong now").get_by_role("row", name=REASON)).to_contain_text("Now")
 
