@@ -81,14 +81,8 @@ def person_of(call: Call) -> str:
 
 
 def _read(call: Call, encoded: bytes) -> Prepared:
-    return Prepared(
-        encoded=encoded,
-        client_id=call.get("messageId") or "",
-        type=call["type"],
-        name=name_of(call),
-        user_id=person_of(call),
-        occurred_at=_moment(call["timestamp"] or ""),
-    )
+    moment = _moment(call["timestamp"] or "")
+    return Prepared(encoded, call.get("messageId") or "", call["type"], name_of(call), person_of(call), moment)
 
 
 def _moment(timestamp: str) -> str:

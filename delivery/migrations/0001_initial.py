@@ -38,6 +38,10 @@ CREATE INDEX batch_of_event ON delivery_batch USING gist (
 )
 """
 
+# Packing the ids of a full batch takes PostgreSQL 2 ms, a third of the cut, and saves 5 kB of the 700 that its events
+# take.
+LEAVE_EVENT_IDS_UNPACKED = "ALTER TABLE delivery_batch ALTER COLUMN event_ids SET STORAGE EXTERNAL"
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -613,6 +617,7 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["source", "-id"], name="replay_newest"),
         ),
         migrations.RunSQL(INDEX_EVENTS_OF_BATCHES, "DROP INDEX batch_of_event"),
+        migrations.RunSQL(LEAVE_EVENT_IDS_UNPACKED, migrations.RunSQL.noop),
         migrations.AddIndex(
             model_name="batch",
             index=models.Index(

@@ -1,22 +1,18 @@
 """Telling at a look that a call has no errors, as nearly all have none, in a third of the time that all rules take."""
 
 import marshal
+from types import NoneType
 from typing import Any, Final
 
 from integrations.spec.json_types import moment
 from integrations.spec.limits import MAX_DEPTH, MAX_EVENT_BYTES, MAX_MESSAGE_ID_CHARACTERS, MAX_PROPERTIES
 from integrations.spec.rules.values import is_sendable
 
-_NEEDED: Final[dict[str, tuple[str, ...]]] = {
-    "track": ("event",),
-    "group": ("groupId",),
-    "alias": ("previousId",),
-    "identify": (),
-    "page": (),
-    "screen": (),
-}
+_NEEDED: Final = {"track": "event", "group": "groupId", "alias": "previousId", "identify": "", "page": "", "screen": ""}
+"""The types, each with the text that it cannot be without."""
+
 _OPTIONAL: Final = {"page": ("name", "category"), "screen": ("name", "category")}
-_OBJECTS: Final = ("properties", "traits", "integrations")
+_OBJECT: Final = (dict, NoneType)
 
 
 def is_sound(call: dict[Any, Any], encoded: bytes) -> bool:
@@ -53,15 +49,17 @@ def _has_sound_values(call: dict[Any, Any], encoded: bytes) -> bool:
 
 def _has_sound_fields(call: dict[Any, Any]) -> bool:
     kind = call.get("type")
-    if not isinstance(kind, str) or kind not in _NEEDED:
+    needed = _NEEDED.get(kind) if isinstance(kind, str) else None
+    if needed is None or (needed and not _is_text(call.get(needed))):
         return False
-    for field in _NEEDED[kind]:
-        if not _is_text(call.get(field)):
-            return False
     for field in _OPTIONAL.get(kind, ()):
         if call.get(field) is not None and not _is_text(call[field]):
             return False
-    return all(call.get(field) is None or isinstance(call[field], dict) for field in _OBJECTS)
+    return (
+        isinstance(call.get("properties"), _OBJECT)
+        and isinstance(call.get("traits"), _OBJECT)
+        and isinstance(call.get("integrations"), _OBJECT)
+    )
 
 
 def _has_sound_person(call: dict[Any, Any]) -> bool:

@@ -1,7 +1,10 @@
 import base64
 import hmac
+import time
 import uuid
+from functools import reduce
 from hashlib import sha256
+from operator import and_, or_
 
 from delivery import identifiers
 from integrations.secrets import derive_key
@@ -10,13 +13,27 @@ KEY = {name: name + ":" + base64.urlsafe_b64encode(name.encode() * 16).decode() 
 
 
 def test_mint_never_repeats():
-    assert identifiers.mint() != identifiers.mint()
+    assert len({*identifiers.mint(1_000), *identifiers.mint(1_000)}) == 2_000
 
 
-def test_mint_is_a_random_uuid_in_its_usual_form():
-    made = [identifiers.mint() for _ in range(64)]
+def test_mint_is_a_uuid_in_its_usual_form():
+    made = identifiers.mint(64)
     assert [str(uuid.UUID(text)) for text in made] == made
-    assert {(uuid.UUID(text).version, uuid.UUID(text).variant) for text in made} == {(4, uuid.RFC_4122)}
+    assert {(uuid.UUID(text).version, uuid.UUID(text).variant) for text in made} == {(7, uuid.RFC_4122)}
+
+
+def test_mint_gives_ids_that_go_up():
+    beginnings = [text[: len("0193512d-4a00-7fff")] for text in identifiers.mint(64)]
+    assert beginnings == sorted(beginnings)
+
+
+def test_mint_begins_with_the_millisecond_and_leaves_the_rest_to_chance():
+    before = time.time_ns() // 1_000_000
+    made = [uuid.UUID(text).int for text in identifiers.mint(256)]
+    assert {number >> 80 for number in made} <= set(range(before, time.time_ns() // 1_000_000 + 1))
+    ever_set, always_set = reduce(or_, made), reduce(and_, made)
+    # What differs among them: all but the time, four bits of the version and two of the variant.
+    assert (ever_set ^ always_set).bit_count() == 128 - 48 - 4 - 2
 
 
 def test_derive_is_stable_for_a_source_and_apart_for_others():

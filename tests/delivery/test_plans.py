@@ -10,7 +10,6 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from delivery import erasure, expiry, lanes, metrics, replay, retention, sweep
@@ -81,13 +80,19 @@ def grown(source):
 
 def plans_of(deed):
     """The plans of all that it asks of the database."""
-    with CaptureQueriesContext(connection) as queries:
+    asked = []
+
+    def note(execute, sql, params, many, context):
+        asked.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
         deed()
     plans = []
     with connection.cursor() as cursor:
-        for query in queries:
-            if re.match(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)", query["sql"]):
-                cursor.execute("EXPLAIN " + query["sql"])
+        for sql, params in asked:
+            if re.match(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)", sql):
+                cursor.execute("EXPLAIN " + sql, params)
                 plans.append("\n".join(line for (line,) in cursor.fetchall()))
     return plans
 
