@@ -12,7 +12,7 @@ _NEEDED: Final = {"track": "event", "group": "groupId", "alias": "previousId", "
 """The types, each with the text that it cannot be without."""
 
 _OPTIONAL: Final = {"page": ("name", "category"), "screen": ("name", "category")}
-_OBJECT: Final = (dict, NoneType)
+_OBJECT_OR_NONE: Final = (dict, NoneType)
 
 
 def is_sound(call: dict[Any, Any], encoded: bytes) -> bool:
@@ -56,9 +56,9 @@ def _has_sound_fields(call: dict[Any, Any]) -> bool:
         if call.get(field) is not None and not _is_text(call[field]):
             return False
     return (
-        isinstance(call.get("properties"), _OBJECT)
-        and isinstance(call.get("traits"), _OBJECT)
-        and isinstance(call.get("integrations"), _OBJECT)
+        isinstance(call.get("properties"), _OBJECT_OR_NONE)
+        and isinstance(call.get("traits"), _OBJECT_OR_NONE)
+        and isinstance(call.get("integrations"), _OBJECT_OR_NONE)
     )
 
 
