@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from unfold.views import ChangeList
 
 from delivery import (
     admin_alerts,  # noqa: F401  # imported for its @admin.register
@@ -25,10 +26,10 @@ from delivery.admin_states import (
     STATE_LABELS,
     AnswerFilter,
     CallTypeFilter,
-    EventRegionFilter,
     EventStateFilter,
     EventTimeFilter,
-    with_state,
+    RegionFilter,
+    states_of,
 )
 from delivery.models import Attempt, Batch, Event, Refusal
 from integrations.admin import SOURCE_CARDS
@@ -48,15 +49,27 @@ from integrations.staff_admin import (
 EVENTS_ON_A_PAGE: Final = 100
 
 
+class EventList(ChangeList):
+    """Looks up the states of the page's events alone: asked for with the list, those of all pages before it are too."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        events: Any = self.result_list
+        states = states_of(events)
+        for event in events:
+            event.state = states[event.pk]
+
+
 @admin.register(Event)
 class EventAdmin(OfSource):
     time_field = "captured_at"
     list_display = ("title", "person", "tenant_link", "source_link", "state_badge", "captured")
-    list_filter = (EventStateFilter, CallTypeFilter, EventRegionFilter, EventTimeFilter)
+    list_filter = (EventStateFilter, CallTypeFilter, RegionFilter, EventTimeFilter)
     list_select_related = ("source__tenant",)
     search_fields = ("message_id",)
     search_help_text = (
-        "messageId, userId, tenant (name or slug), or the beginning of an event name (in the newest 100,000 events)"
+        "messageId, userId, tenant (name or slug), or the beginning of an event name. Names, and tenants with over "
+        "100 sources: among the newest 100,000 events"
     )
     fields = (
         ("call_id", "person"),
@@ -68,7 +81,11 @@ class EventAdmin(OfSource):
     readonly_fields = [*chain.from_iterable(fields[:4]), "size"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        return with_state(super().get_queryset(request).select_related("source__tenant"))
+        events: QuerySet[Event] = super().get_queryset(request)
+        return events.select_related("source__tenant")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[EventList]:
+        return EventList
 
     def search_condition(self, term: str) -> Q:
         return admin_search.event_condition(term)
@@ -252,10 +269,12 @@ class AttemptAdmin(OfSource):
 class RefusalAdmin(OfSource):
     time_field = "refused_at"
     list_display = ("__str__", "person", "tenant_link", "source_link", "reason", "refused")
-    list_filter = ("reason", "source__region", WithinFilter)
+    list_filter = ("reason", RegionFilter, WithinFilter)
     list_select_related = ("tenant", "source")
     search_fields = ("user_id",)
-    search_help_text = "userId, beginning of an event name, tenant, or text of the call (a messageId)"
+    search_help_text = (
+        "Tenant; userId, beginning of an event name or text of the call (a messageId), among the newest 20,000"
+    )
     fields = (("reason", "refused"), ("type", "name"), ("tenant_link", "source_link"), "person")
     readonly_fields = ("refused", "tenant_link", "source_link", "person")
 

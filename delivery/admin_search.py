@@ -1,77 +1,105 @@
 """What staff's search boxes find: by an index each, so that a log of millions answers at once.
 
-Event names have no index; they are looked for among the newest events only.
+What has no index (names of events, texts, companies with a great many sources) is looked for among the newest rows.
 """
 
 import re
 import uuid
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Model, Q
 
 from delivery.holding import batches_holding
-from delivery.models import Event
+from delivery.models import Attempt, Batch, Event, Refusal
 from integrations.models import Source
 from integrations.staff_admin import tenants_named
 
-NEWEST_EVENTS: Final = 100_000
-"""How far back an event name is looked for."""
-MOST_EVENTS: Final = 1_000
-"""Of the events with a userId or a name: so many, the newest. Of a tenant's there is no such limit."""
+NEWEST: Final = 100_000
+"""So many rows are looked through for what has no index."""
+NEWEST_REFUSALS: Final = 20_000
+"""The same of refused calls, whose texts are read."""
+MOST_FOUND: Final = 1_000
+"""By userId or name, and of a term that finds in several ways by each: so many, the newest."""
+MOST_SOURCES: Final = 100
+"""Of a company. PostgreSQL plans for half a second with thousands of ids."""
 
 
 def event_condition(term: str) -> Q:
     """By messageId, userId (both exact), tenant, or the beginning of an event's name."""
-    return Q(pk__in=[event_id for _, event_id in _events(term)]) | Q(source_id__in=_sources_of(term))
+    ids = [event_id for _, event_id in _events(term)]
+    return _either(Event, _among("pk", ids), _of_tenants(Event, term))
 
 
 def batch_condition(term: str) -> Q:
     """The batches of the events that `event_condition` finds, of a tenant's sources, or with this number."""
-    batches = batches_holding(_events(term))
-    return Q(pk__in=batches) | Q(source_id__in=_sources_of(term)) | _number("id", term)
+    batches = [*batches_holding(_events(term)), *_number(term)]
+    return _either(Batch, _among("pk", batches), _of_tenants(Batch, term))
 
 
 def attempt_condition(term: str) -> Q:
-    batches = batches_holding(_events(term))
-    return Q(batch_id__in=batches) | Q(source_id__in=_sources_of(term)) | _number("batch_id", term)
+    batches = [*batches_holding(_events(term)), *_number(term)]
+    return _either(Attempt, _among("batch_id", batches), _of_tenants(Attempt, term))
 
 
 def refusal_condition(term: str) -> Q:
-    """Refusals are few and expire: their columns are simply compared."""
-    return (
-        Q(user_id=term) | Q(name__istartswith=term) | Q(tenant_id__in=tenants_named(term)) | Q(excerpt__contains=term)
-    )
+    told = Q(user_id=term) | Q(name__istartswith=term) | Q(excerpt__contains=term)
+    newest = Refusal.objects.filter(told, pk__gt=newest_id(Refusal) - NEWEST_REFUSALS).order_by("-pk")
+    ids = list(newest.values_list("pk", flat=True)[:MOST_FOUND])
+    return _either(Refusal, _among("pk", ids), _among("tenant_id", tenants_named(term)))
 
 
 def source_condition(term: str) -> Q:
-    """For rows that hang on a source: its tenant or its name."""
-    return Q(source_id__in=_sources_of(term)) | Q(source__name__icontains=term)
+    """For rows that hang on a source, and are few: its tenant or its name."""
+    return Q(source__tenant_id__in=tenants_named(term)) | Q(source__name__icontains=term)
+
+
+def _among(column: str, values: list[int]) -> Q:
+    """Empty when there are none."""
+    return Q(**{f"{column}__in": values}) if values else Q()
+
+
+def _either(model: type[Model], *conditions: Q) -> Q:
+    """The rows of the condition that is not empty. Of several, the newest of each; without any, no row.
+
+    All in one OR, ordered by id, and PostgreSQL may walk the whole table backwards for a row that is not there.
+    """
+    given = [condition for condition in conditions if condition]
+    if len(given) == 1:
+        return given[0]
+    rows = model._default_manager.order_by("-pk").values_list("pk", flat=True)
+    return Q(pk__in=[pk for condition in given for pk in rows.filter(condition)[:MOST_FOUND]])
 
 
 def _events(term: str) -> list[tuple[int, int]]:
-    """Source id and id. One query for each column: all in one OR, ordered by id, and PostgreSQL may walk the log
-    backwards for a row that is not there.
-    """
-    conditions = [Q(user_id=term), newest_events() & Q(name__istartswith=term)]
+    """Source id and id. A query for each column, for the reason that `_either` has."""
+    conditions = [Q(user_id=term), newest(Event) & Q(name__istartswith=term)]
     with suppress(ValueError):
         conditions.append(Q(message_id=uuid.UUID(term)))
-    newest = [
-        Event.objects.filter(condition).order_by("-id").values_list("source_id", "id") for condition in conditions
-    ]
-    return [event for events in newest for event in events[:MOST_EVENTS]]
+    found = [Event.objects.filter(condition).order_by("-id").values_list("source_id", "id") for condition in conditions]
+    return [event for events in found for event in events[:MOST_FOUND]]
 
 
-def _sources_of(term: str) -> list[int]:
-    return list(Source.objects.filter(tenant_id__in=tenants_named(term)).values_list("pk", flat=True))
+def _of_tenants(model: type[Model], term: str) -> Q:
+    """The rows of a tenant's sources; of one with a great many sources the newest. Empty when none is called so."""
+    tenants = tenants_named(term)
+    sources = list(Source.objects.filter(tenant_id__in=tenants).values_list("pk", flat=True)[: MOST_SOURCES + 1])
+    if len(sources) > MOST_SOURCES:
+        return newest(model) & Q(source__tenant_id__in=tenants)
+    return _among("source_id", sources)
 
 
-def newest_events() -> Q:
+def newest(model: type[Model]) -> Q:
     """Those that are looked through for what has no index: the walk for a row that is not there ends with them."""
-    newest = Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
-    return Q(id__gt=newest - NEWEST_EVENTS)
+    return Q(pk__gt=newest_id(model) - NEWEST)
 
 
-def _number(field: str, term: str) -> Q:
+def newest_id(model: type[Model]) -> int:
+    """0 when there is no row."""
+    ids: Any = model._default_manager.order_by("-pk").values_list("pk", flat=True)
+    return int(ids.first() or 0)
+
+
+def _number(term: str) -> list[int]:
     """Up to 18 digits: more would not be an id, nor fit in a bigint."""
-    return Q(**{field: int(term)}) if re.fullmatch(r"[0-9]{1,18}", term) else Q(pk__in=[])
+    return [int(term)] if re.fullmatch(r"[0-9]{1,18}", term) else []

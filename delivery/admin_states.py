@@ -1,33 +1,26 @@
 """An event has no state of its own: it waits, or it shares the state of the last batch that it was put in."""
 
-from itertools import chain
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.contrib import admin
-from django.db.models import (
-    Case,
-    CharField,
-    OuterRef,
-    QuerySet,
-    Subquery,
-    Value,
-    When,
-)
-from django.db.models.lookups import GreaterThan
+from django.db import connection
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from delivery.admin_search import NEWEST_EVENTS, newest_events
+from delivery import admin_search
+from delivery.admin_search import newest, newest_id
 from delivery.enums import BatchState, Hold, Outcome
-from delivery.holding import state_of_newest_batch
-from delivery.models import Batch, Event, Pending
+from delivery.holding import HOLDS
+from delivery.models import Batch, Event
 from integrations.enums import Region
 from integrations.staff_admin import WithinFilter
 
 WAITING: Final = "waiting"
 CALL_TYPES: Final = ("track", "identify", "page", "screen", "group", "alias")
-MOST_EVENTS: Final = 10_000
-MOST_BATCHES: Final = 500
-NEWEST: Final = f"{{}} (of the newest {NEWEST_EVENTS:,} events)"
+MOST_EVENTS: Final = 1_000
+"""In a state that is filtered by."""
+NEWEST: Final = f"{{}} (of the newest {admin_search.NEWEST:,})"
 """There is no index for it."""
 STATE_LABELS: Final[dict[str, str]] = {WAITING: "Waiting", **dict(BatchState.choices), BatchState.OPEN: "In a batch"}
 COLOURS: Final[dict[str, str]] = {
@@ -51,22 +44,64 @@ COLOURS: Final[dict[str, str]] = {
 }
 
 
-def with_state(events: QuerySet[Event]) -> QuerySet[Any]:
-    """Annotate `state`: "waiting", a BatchState, or None for an event whose batch is gone."""
-    # No EXISTS: PostgreSQL would read all that is pending into a hash, to look up the events of a page.
-    waiting = Pending.objects.filter(source_id=OuterRef("source_id"), event_id=OuterRef("pk")).values("event_id")[:1]
-    state = Case(
-        When(GreaterThan(Subquery(waiting), 0), then=Value(WAITING)),
-        default=state_of_newest_batch(),
-        output_field=CharField(),
+STATES: Final = f"""
+SELECT event.id, CASE
+    WHEN (SELECT event_id FROM delivery_pending WHERE source_id = event.source_id AND event_id = event.id) IS NOT NULL
+    THEN 'waiting'
+    ELSE (
+        SELECT state FROM delivery_batch WHERE {HOLDS.format(source="event.source_id", event="event.id")}
+        ORDER BY id + 0 DESC LIMIT 1
     )
-    return events.annotate(state=state)
+END FROM unnest(%(sources)s::bigint[], %(events)s::bigint[]) AS event (source_id, id)
+"""  # noqa: S608  # only constants of ours are put in; values are parameters
+
+
+def states_of(events: Sequence[Event]) -> dict[int, str | None]:
+    """By id: "waiting", a BatchState, or None for an event whose batch is gone. One query."""
+    asked = {"sources": [event.source_id for event in events], "events": [event.pk for event in events]}
+    with connection.cursor() as cursor:
+        cursor.execute(STATES, asked)
+        return dict(cursor.fetchall())
+
+
+NEWEST_WAITING: Final = """
+WITH newest AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT id, (SELECT max(event_id) FROM delivery_pending WHERE source_id = source.id) AS event_id
+        FROM integrations_source AS source
+    ) AS ends WHERE event_id IS NOT NULL ORDER BY event_id DESC LIMIT %(most)s
+)
+SELECT pending.event_id FROM newest CROSS JOIN LATERAL (
+    SELECT event_id FROM delivery_pending
+    WHERE source_id = newest.id
+        AND event_id >= (SELECT CASE WHEN count(*) = %(most)s THEN min(event_id) ELSE 0 END FROM newest)
+    ORDER BY event_id DESC LIMIT %(most)s
+) AS pending ORDER BY event_id DESC LIMIT %(most)s
+"""
+# What waits has an index by source alone. The newest thousand are of the thousand sources that captured last, and, if
+# there are so many, no older than the newest of the last of these.
+NEWEST_IN_STATE: Final = """
+SELECT unnest(event_ids) FROM (
+    SELECT event_ids, sum(event_count) OVER (ORDER BY id DESC) - event_count AS newer FROM (
+        SELECT id, event_ids, event_count FROM delivery_batch WHERE state = %(state)s AND id > %(after)s
+        ORDER BY id DESC LIMIT %(most)s
+    ) AS newest
+) AS counted WHERE newer < %(most)s
+"""
+
+
+def newest_in(state: str) -> list[int]:
+    """The ids of the newest events in a state: those of the newest batches, which are a thousand times fewer."""
+    statement = NEWEST_WAITING if state == WAITING else NEWEST_IN_STATE
+    with connection.cursor() as cursor:
+        cursor.execute(
+            statement, {"state": state, "after": newest_id(Batch) - admin_search.NEWEST, "most": MOST_EVENTS}
+        )
+        return sorted((event_id for (event_id,) in cursor.fetchall()), reverse=True)[:MOST_EVENTS]
 
 
 class EventStateFilter(admin.SimpleListFilter):
-    """The newest events of a state, at most 10,000: from the side of the batches, which are a thousand times fewer."""
-
-    title = "state"
+    title = f"state (the newest {MOST_EVENTS:,})"
     parameter_name = "state"
 
     def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
@@ -76,13 +111,7 @@ class EventStateFilter(admin.SimpleListFilter):
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
         state = self.value()
-        if state == WAITING:
-            waiting = Pending.objects.order_by("-event_id").values_list("event_id", flat=True)
-            return queryset.filter(pk__in=list(waiting[:MOST_EVENTS]))
-        if state in BatchState.values:
-            batches = Batch.objects.filter(state=state).order_by("-id").values_list("event_ids", flat=True)
-            return queryset.filter(pk__in=list(chain.from_iterable(batches[:MOST_BATCHES]))[:MOST_EVENTS])
-        return queryset
+        return queryset.filter(pk__in=newest_in(state)) if state in STATE_LABELS else queryset
 
 
 class CallTypeFilter(admin.SimpleListFilter):
@@ -95,18 +124,20 @@ class CallTypeFilter(admin.SimpleListFilter):
         return [(name, name) for name in CALL_TYPES]
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
-        return queryset.filter(newest_events(), type=self.value()) if self.value() in CALL_TYPES else queryset
+        return queryset.filter(newest(Event), type=self.value()) if self.value() in CALL_TYPES else queryset
 
 
-class EventRegionFilter(admin.SimpleListFilter):
+class RegionFilter(admin.SimpleListFilter):
     title = NEWEST.format("region")
     parameter_name = "region"
 
     def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
         return list(Region.choices)
 
-    def queryset(self, _request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
-        return queryset.filter(newest_events(), source__region=self.value()) if self.value() in Region else queryset
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in Region:
+            return queryset
+        return queryset.filter(newest(queryset.model), source__region=self.value())
 
 
 class EventTimeFilter(WithinFilter):
@@ -114,7 +145,7 @@ class EventTimeFilter(WithinFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         within = super().queryset(request, queryset)
-        return within.filter(newest_events()) if self.value() in self.spans else within
+        return within.filter(newest(Event)) if self.value() in self.spans else within
 
 
 class AnswerFilter(admin.SimpleListFilter):

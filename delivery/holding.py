@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from django.db import connection
-from django.db.models import BooleanField, CharField
+from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
 from delivery.models import Batch
@@ -48,21 +48,11 @@ SELECT id, state, reason, event_ids FROM delivery_batch
 WHERE {LINE} && box(point(%(source)s, %(first)s), point(%(source)s, %(last)s)) ORDER BY id + 0
 """  # noqa: S608  # only constants of ours are put in; values are parameters
 
-STATE: Final = f"""
-SELECT state FROM delivery_batch
-WHERE {HOLDS.format(source="delivery_event.source_id", event="delivery_event.id")} ORDER BY id + 0 DESC LIMIT 1
-"""  # noqa: S608  # only constants of ours are put in; values are parameters
-
 
 def holds(source_id: int, event_id: int) -> RawSQL:
     """A condition for batches. Put no other one on the source beside it: see the note above."""
     where = HOLDS.format(source="%s", event="%s")
     return RawSQL(where, [source_id, event_id, source_id, event_id, event_id], output_field=BooleanField())  # noqa: S611  # a constant of ours; values are parameters
-
-
-def state_of_newest_batch() -> RawSQL:
-    """For a query of events: the state of the batch with the last word on each, NULL where there is none."""
-    return RawSQL(STATE, [], output_field=CharField())  # noqa: S611  # a constant of ours
 
 
 def newest_batches(source_id: int, event_ids: Sequence[int]) -> dict[int, Batch]:

@@ -22,7 +22,7 @@ from delivery.enums import BatchState
 from delivery.errors import ReplayError
 from delivery.lanes import lock_source
 from delivery.models import Batch, Event, Lane, Replay
-from delivery.replayable import Candidate, Criteria, Reach, Selection, select
+from delivery.replayable import Candidate, Criteria, Progress, Reach, Selection, select
 from delivery.wake import wake_after_commit
 from integrations.enums import SourceState
 from integrations.models import Source
@@ -55,9 +55,9 @@ class Replayed:
     fresh: bool
 
 
-def count(source: Source, criteria: Criteria) -> Count:
+def count(source: Source, criteria: Criteria, progress: Progress | None = None) -> Count:
     """Raises ReplayError. To be called, like `replay`, within the scope of the source's tenant."""
-    selection = select(source, criteria)
+    selection = select(source, criteria, progress)
     chosen = selection.events
     oldest = Event.objects.filter(pk__in=[each.id for each in chosen[:1]]).values_list("captured_at", flat=True)
     return Count(
@@ -71,7 +71,9 @@ def count(source: Source, criteria: Criteria) -> Count:
     )
 
 
-def replay(source: Source, criteria: Criteria, *, token: str, requested_by: str) -> Replayed:
+def replay(
+    source: Source, criteria: Criteria, *, token: str, requested_by: str, progress: Progress | None = None
+) -> Replayed:
     """Queue the events again. Done once for a token, by whomever and however often it is called.
 
     Raises ReplayError when there is nothing to replay, the source has no write key, or the token was used for
@@ -81,7 +83,7 @@ def replay(source: Source, criteria: Criteria, *, token: str, requested_by: str)
         _one_at_a_time(source)
         if (done := Replay.objects.filter(token=token).first()) is not None:
             return _the_same(done, source, criteria)
-        selection = select(source, criteria)
+        selection = select(source, criteria, progress)
         _lock(source, selection)
         made, fresh = Replay.objects.get_or_create(
             token=token, defaults=_facts(source, criteria, selection, requested_by)

@@ -1,6 +1,6 @@
 """Which events of a source can be sent again, and where they may have been already."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,8 @@ from django.db import connection
 from delivery.clock import database_now
 from delivery.enums import BatchState
 from delivery.errors import ReplayError
-from delivery.holding import batches_holding
+from delivery.first_ids import begin_of, end_of
+from delivery.holding import LINE, batches_holding
 from delivery.retry import AMBIGUOUS_FOR_AT_MOST
 from integrations.models import Source
 
@@ -21,6 +22,11 @@ MOST_EVENTS: Final = 500_000
 CHUNK: Final = 20_000
 FEW: Final = 50
 """So many events are looked for one by one (delivery/holding.py); more by the range of their ids."""
+
+NO_END: Final = 2**52
+"""Of the ids; the lines of batches are drawn in floating point, which is exact up to here."""
+Progress = Callable[[int, int], None]
+"""Is told how many events were looked at, and of how many."""
 
 ENDED: Final = (BatchState.ACCEPTED, BatchState.QUARANTINED, BatchState.SET_ASIDE)
 """The states of the newest batch of an event that can be sent again."""
@@ -99,7 +105,7 @@ class _Past:
     answers: tuple[object, ...] = ()
 
 
-def select(source: Source, criteria: Criteria) -> Selection:
+def select(source: Source, criteria: Criteria, progress: Progress | None = None) -> Selection:
     """Raises ReplayError when nothing is asked for, or too much. Locks nothing."""
     rows = _matching(source, criteria)
     if len(rows) > MOST_EVENTS:
@@ -111,6 +117,8 @@ def select(source: Source, criteria: Criteria) -> Selection:
         pasts = _pasts(source, [event_id for event_id, _ in some])
         for event in some:
             _sort(selection, criteria, event, pasts.get(event[0]), now)
+        if progress:
+            progress(start + len(some), len(rows))
     return selection
 
 
@@ -136,14 +144,16 @@ def _reach(past: _Past, now: datetime) -> Reach:
     return Reach.PAST if past.elsewhere or now - past.reached_at >= AMBIGUOUS_FOR_AT_MOST else Reach.RECENT
 
 
-ANSWERED: Final = """
+LINE_OF_BATCH: Final = LINE.replace("delivery_batch", "batch")
+ANSWERED: Final = f"""
 id IN (
-    SELECT unnest(batch.event_ids) FROM delivery_batch AS batch WHERE batch.source_id = %(source)s AND (
+    SELECT unnest(batch.event_ids) FROM delivery_batch AS batch
+    WHERE {LINE_OF_BATCH} && box(point(%(source)s, %(begin)s), point(%(source)s, %(end)s)) AND (
         SELECT coalesce(status_code::text, '') = %(answer)s OR outcome = %(answer)s FROM delivery_attempt
         WHERE batch_id = batch.id ORDER BY number DESC LIMIT 1
     )
 )
-"""
+"""  # noqa: S608  # only constants of ours are put in; values are parameters
 BATCHED: Final = """
 id IN (
     SELECT unnest(event_ids) FROM delivery_batch WHERE source_id = %(source)s AND id = ANY(%(batches)s)
@@ -156,18 +166,22 @@ def _matching(source: Source, criteria: Criteria) -> list[tuple[int, int]]:
     conditions = {
         "(id = ANY(%(events)s) OR message_id = ANY(%(messages)s))": criteria.event_ids or criteria.message_ids,
         BATCHED: criteria.batch_ids,
-        "captured_at >= %(since)s": criteria.since,
-        "captured_at < %(until)s": criteria.until,
+        "captured_at >= %(since)s AND id >= %(begin)s": criteria.since,
+        "captured_at < %(until)s AND id < %(end)s": criteria.until,
         ANSWERED: criteria.answer,
     }
     wanted = [condition for condition, given in conditions.items() if given]
     if not wanted:
         raise ReplayError("Say which events: by event, by batch, by time or by answer.")
     where = " AND ".join(["source_id = %(source)s", *wanted])
+    ends = {
+        "begin": begin_of(source.pk, criteria.since) if criteria.since else 0,
+        "end": end_of(source.pk, criteria.until) if criteria.until else NO_END,
+    }
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id, bytes FROM delivery_event WHERE {where} ORDER BY id LIMIT %(most)s",  # noqa: S608  # only constants of ours are put in; values are parameters
-            {**_values(source, criteria), "most": MOST_EVENTS + 1},
+            {**_values(source, criteria), **ends, "most": MOST_EVENTS + 1},
         )
         rows: list[tuple[int, int]] = cursor.fetchall()
     return rows
@@ -219,16 +233,16 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT id, outcome, status_code FROM delivery_attempt WHERE batch_id = batch.id ORDER BY number DESC LIMIT 1
 ) AS last ON true
-WHERE batch.source_id = %(source)s
-    AND {which}
-ORDER BY batch.id
+WHERE {which}
+ORDER BY batch.id + 0
 """
-OF_THESE: Final = "batch.id = ANY(%(batches)s)"
-OF_RANGE: Final = """
-batch.event_ids[1] <= %(last)s AND batch.event_ids[cardinality(batch.event_ids)] >= %(first)s
+OF_THESE: Final = "batch.source_id = %(source)s AND batch.id = ANY(%(batches)s)"
+OF_RANGE: Final = f"""
+{LINE_OF_BATCH} && box(point(%(source)s, %(first)s), point(%(source)s, %(last)s))
 AND EXISTS (SELECT FROM unnest(batch.event_ids) AS held (id) WHERE held.id = ANY(%(events)s::bigint[]))
 """
-# PostgreSQL looks a value up in a constant list by its hash. Comparing two long arrays takes it minutes.
+# PostgreSQL looks a value up in a constant list by its hash. Comparing two long arrays takes it minutes. The line
+# has the source, and neither it nor the bare id may be asked for beside it: the notes in delivery/holding.py say why.
 
 
 def _pasts(source: Source, event_ids: list[int]) -> dict[int, _Past]:

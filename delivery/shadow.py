@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from delivery.batching import new_batch
 from delivery.clock import ClockTimestamp
 from delivery.enums import BatchState
+from delivery.first_ids import halve
 from delivery.lanes import lock_source
 from delivery.shadow_models import GoingLive
 from integrations.enums import SourceState
@@ -58,31 +59,12 @@ SELECT count(*), count(*) FILTER (WHERE event_id >= %s AND event_id < %s) FROM d
 
 def catch_up(source: Source, since: datetime) -> CatchUp:
     """Of a source in shadow: what is sent of what waits, if only the shadow's events from `since` on are."""
-    first_id = _first_id(source.pk, source.shadow_since or since)
-    end_id = max(first_id, _first_id(source.pk, since))
+    first_id = halve(RANGE, FIRST_SINCE, source.pk, source.shadow_since or since)
+    end_id = max(first_id, halve(RANGE, FIRST_SINCE, source.pk, since))
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, [first_id, end_id, source.pk])
         waiting, left_out = cursor.fetchone()
     return CatchUp(waiting - left_out, left_out, first_id, end_id)
-
-
-def _first_id(source_id: int, since: datetime) -> int:
-    """The first pending event captured then or later. By halving: ids follow the time, and need no index by time."""
-    with connection.cursor() as cursor:
-        cursor.execute(RANGE, [source_id])
-        low, last = cursor.fetchone()
-        if low is None:
-            return 0
-        high: int = last + 1
-        while low < high:
-            middle = (low + high) // 2
-            cursor.execute(FIRST_SINCE, [source_id, middle])
-            row = cursor.fetchone()
-            if row is None or row[1] >= since:
-                high = middle
-            else:
-                low = row[0] + 1
-    return high
 
 
 def switch_on(source: Source, since: datetime, *, by: User, seconds: float = SECONDS) -> bool:

@@ -22,7 +22,7 @@ from tenants.models import Tenant
 from tenants.scoping import every_tenant
 
 NOTHING: Final = "–"  # noqa: RUF001  # a dash is how an empty cell is set
-DEEPEST_ROW: Final = 100_000
+DEEPEST_ROW: Final = 50_000
 
 
 class InfinitePaginator(paginator.InfinitePaginator):

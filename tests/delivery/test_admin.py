@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from delivery import admin_search
-from delivery.admin_states import with_state
+from delivery.admin_states import states_of
 from delivery.models import Attempt, Batch, Event, Lane, Pending, RateHold, Refusal
 from integrations.enums import SourceState
 from tenants.scoping import every_tenant
@@ -241,7 +241,7 @@ select %s, %s, gen_random_uuid(), 'track', 'Filler', 'f-' || n, '{}', 2, now(), 
 
 @pytest.mark.parametrize("term", ["u-1", "nobody", "acme", "other", "Email Opened", NOBODYS_ID])
 def test_search_of_events_never_walks_through_all(two_tenants, monkeypatch, term):
-    monkeypatch.setattr(admin_search, "NEWEST_EVENTS", 100)
+    monkeypatch.setattr(admin_search, "NEWEST", 100)
     event = two_tenants["event"][0]
     with connection.cursor() as cursor:
         cursor.execute(FILL, [event.tenant_id, event.source_id])
@@ -277,11 +277,55 @@ def test_events_are_filtered_by_region_type_and_time(staff_client, source):
 
 
 def test_filters_of_events_without_an_index_look_at_the_newest(staff_client, source, monkeypatch):
-    monkeypatch.setattr(admin_search, "NEWEST_EVENTS", 1)
+    monkeypatch.setattr(admin_search, "NEWEST", 1)
     make_event(source, captured_at=timezone.now())
     newest = make_event(source, captured_at=timezone.now())
     for asked in ({"within": "1h"}, {"region": "us"}, {"type": "track"}):
         assert found(staff_client, "event", **asked) == [newest.pk]
+
+
+def test_states_are_looked_up_for_the_events_of_the_page_alone(staff_client, source):
+    for _ in range(3):
+        make_batch(source, [make_event(source)], "accepted")
+    with CaptureQueriesContext(connection) as queries:
+        response = staff_client.get(address("event"))
+    assert [event.state for event in response.context["cl"].result_list] == ["accepted"] * 3
+    (listing,) = [query["sql"] for query in queries if 'ORDER BY "delivery_event"."id" DESC LIMIT 50' in query["sql"]]
+    assert "delivery_batch" not in listing
+
+
+@pytest.mark.parametrize("model", ["event", "batch", "attempt"])
+def test_tenant_with_a_great_many_sources_is_searched_among_the_newest(staff_client, two_tenants, monkeypatch, model):
+    monkeypatch.setattr(admin_search, "MOST_SOURCES", 0)
+    assert found(staff_client, model, q="acme") == [two_tenants[model][0].pk]
+    monkeypatch.setattr(admin_search, "NEWEST", 1)
+    assert found(staff_client, model, q="acme") == []
+    assert found(staff_client, model, q="other") == [two_tenants[model][1].pk]
+
+
+@pytest.mark.parametrize("model", ["event", "batch", "attempt"])
+@pytest.mark.parametrize("most", [0, 100])
+def test_term_that_is_a_tenant_and_a_user_finds_both(staff_client, source, other_source, monkeypatch, model, most):
+    monkeypatch.setattr(admin_search, "MOST_SOURCES", most)
+    of_tenant, of_user, nobodys = make_event(source), make_event(other_source, user_id="acme"), make_event(other_source)
+    rows = {"event": [of_tenant, of_user, nobodys]}
+    rows["batch"] = [make_batch(event.source, [event]) for event in rows["event"]]
+    rows["attempt"] = [make_attempt(batch) for batch in rows["batch"]]
+    assert found(staff_client, model, q="acme") == [rows[model][1].pk, rows[model][0].pk]
+
+
+def test_texts_of_refusals_are_searched_among_the_newest(staff_client, everything, other_source, monkeypatch):
+    monkeypatch.setattr(admin_search, "NEWEST_REFUSALS", 1)
+    newest = Refusal(tenant_id=other_source.tenant_id, source=other_source, reason="spec", refused_at=NOW)
+    newest.save()
+    # By its tenant it is found however old it is.
+    assert found(staff_client, "refusal", q="purch") == []
+    assert found(staff_client, "refusal", q="acme") == [everything["refusal"].pk]
+
+
+def test_refusals_are_filtered_by_region(staff_client, everything):
+    assert found(staff_client, "refusal", region="us") == [everything["refusal"].pk]
+    assert found(staff_client, "refusal", region="eu") == []
 
 
 def test_batches_are_filtered_by_state(staff_client, source):
@@ -308,7 +352,7 @@ def test_state_of_an_event_is_of_its_last_batch(source):
     make_batch(source, [halved], "quarantined", parent=parent)
     alone = make_event(source)
     with every_tenant():
-        states = dict(with_state(Event.objects.all()).values_list("pk", "state"))
+        states = states_of(Event.objects.all())
     assert states == {waiting.pk: "waiting", halved.pk: "quarantined", lost.pk: "split", alone.pk: None}
 
 

@@ -9,16 +9,18 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.contrib import admin
 from django.db import connection
+from django.test import RequestFactory
 from django.utils import timezone
 
-from delivery import erasure, expiry, lanes, metrics, replay, retention, sweep
+from delivery import admin_search, erasure, expiry, lanes, metrics, replay, retention, sweep
 from delivery.alerts.looking import look_around
 from delivery.batching import cut, payloads_of
 from delivery.holding import batches_holding, newest_batches
 from delivery.identities import identities_of
 from delivery.importing.known import known_to
-from delivery.models import Batch, EventPartition
+from delivery.models import Attempt, Batch, Event, EventPartition, Refusal
 from delivery.outbox import capture_many
 from delivery.pages.events import State, Wanted, page_of
 from delivery.pages.figures import charts_of
@@ -30,6 +32,7 @@ from delivery.review_calls import from_tenant
 from delivery.what_is_sent import bill, tracked_names
 from integrations.people import known_user_id
 from integrations.signals import Recipient
+from tenants.models import User
 from tests.delivery.steps import sure
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
@@ -107,6 +110,23 @@ def since_yesterday():
     return Criteria(since=timezone.now() - timedelta(days=1))
 
 
+def staff_list(model, asked):
+    request = RequestFactory().get("/", asked)
+    request.user = User(is_active=True, is_staff=True, is_superuser=True)
+    return list(admin.site.get_model_admin(model).get_changelist_instance(request).result_list)
+
+
+STAFF_ASK = {
+    Event: [
+        *({"state": state} for state in ("waiting", "open", "accepted", "discarded", "quarantined")),
+        *({"type": "page"}, {"region": "eu"}, {"within": "1h"}),
+    ],
+    Batch: [{"state__exact": "discarded"}, {"source__region__exact": "eu"}, {"within": "1h"}],
+    Attempt: [{"outcome__exact": "timeout"}, {"answer": "401"}, {"region__exact": "eu"}, {"within": "1h"}],
+    Refusal: [{"reason__exact": "too_large"}, {"region": "eu"}, {"within": "1h"}],
+}
+EVERY_LIST = [{}, {"p": "3"}, {"q": "u-5"}, {"q": "acme"}, {"q": "nobody"}, {"q": str(uuid.uuid4())}, {"q": "12"}]
+
 CALL = {"type": "track", "event": "Step Done", "userId": "u-1", "properties": {}}
 RECIPIENT = Recipient(email="5@person.test", tool_id="7")
 
@@ -148,6 +168,11 @@ STATEMENTS = {
     "erasing a source": lambda source: erasure.erase_source(source.pk),
     "deleted sources": lambda _source: erasure.orphans(),
     "alerts": lambda _source: look_around(),
+    **{
+        f"staff's {model.__name__.lower()}s {asked}": lambda _source, model=model, asked=asked: staff_list(model, asked)
+        for model, asks in STAFF_ASK.items()
+        for asked in (*EVERY_LIST, *asks)
+    },
     "metrics": lambda _source: list(metrics.EngineCollector().collect()),
 }
 
@@ -166,6 +191,14 @@ def test_a_backlog_of_one_source_is_not_read_for_the_others(grown):
     partition = EventPartition(first_id=2 * PARTITION + 1, end_id=3 * PARTITION)
     assert read_as_a_whole(plans_of(sweep.due)) == []
     assert "delivery_pending" not in "".join(read_as_a_whole(plans_of(lambda: retention.is_owed(partition))))
+
+
+def test_staffs_search_of_a_tenant_with_a_great_many_sources_ends_with_the_newest(grown, monkeypatch):
+    monkeypatch.setattr(admin_search, "MOST_SOURCES", 0)
+    monkeypatch.setattr(admin_search, "NEWEST", 100)
+    plans = plans_of(lambda: staff_list(Event, {"q": "acme"}))
+    (listing,) = [plan for plan in plans if "tenants_tenant" in plan and "delivery_event" in plan]
+    assert re.findall(r"on delivery_event_(1|5000001)\b", listing) == []
 
 
 def test_payloads_of_a_batch_are_looked_for_in_its_partition_alone(grown):

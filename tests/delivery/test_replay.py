@@ -303,3 +303,11 @@ def test_replay_of_more_than_a_few_finds_each_event_in_its_batch(source, segment
     counted = count(source, event_ids=[*event_ids, *waiting])
     assert (counted.events, counted.batches, counted.waiting) == (FEW + 2, 1, 1)
     assert ask(source, event_ids=event_ids).replay.event_count == FEW + 2
+
+
+def test_replay_tells_how_far_it_has_looked(source, set_aside, monkeypatch):
+    set_aside()
+    monkeypatch.setattr("delivery.replayable.CHUNK", 3)
+    told = []
+    replay.count(source, Criteria(answer=501), lambda *numbers: told.append(numbers))
+    assert told == [(3, 4), (4, 4)]

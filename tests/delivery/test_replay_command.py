@@ -42,6 +42,23 @@ def test_replay_dry_run_counts_and_changes_nothing(source, events):
     assert (Replay.objects.count(), Batch.objects.get().state) == (0, BatchState.SET_ASIDE)
 
 
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+def test_replay_tells_a_terminal_how_far_it_is(source, events):
+    told = Terminal()
+    call_command("replay", "--source", str(source.pk), "--since", "2026-01-01", "--yes", stdout=StringIO(), stderr=told)
+    assert told.getvalue().splitlines() == ["Counting: 2 of 2 events", "Queueing: 2 of 2 events"]
+
+
+def test_replay_tells_a_file_nothing_of_how_far_it_is(source, events):
+    told = StringIO()
+    call_command("replay", "--source", str(source.pk), "--since", "2026-01-01", "--yes", stdout=StringIO(), stderr=told)
+    assert told.getvalue() == ""
+
+
 def test_replay_without_a_terminal_needs_a_yes(source, events):
     with pytest.raises(CommandError, match="Add --yes"):
         run(source, "--batch", Batch.objects.get().pk)

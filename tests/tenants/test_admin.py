@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from tenants.audit import note
 from tenants.enums import Role
 from tenants.invitations import invite
 from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
@@ -123,3 +124,17 @@ def test_admin_shows_history_and_invitations_of_all_tenants_to_be_read_only(staf
 @pytest.mark.parametrize("path", ["mfa/authenticator/", "usersessions/usersession/"])
 def test_admin_shows_no_secrets_of_second_factors_and_no_session_keys(staff_client, path):
     assert staff_client.get(f"/admin/{path}").status_code == 404
+
+
+def test_history_of_all_tenants_is_searched_among_the_newest(staff_client, owner, tenant, other_tenant, monkeypatch):
+    with every_tenant():
+        note(tenant.pk, owner, "paused", "Main")
+        note(other_tenant.pk, None, "resumed", "Side")
+
+    def found(term):
+        response = staff_client.get("/admin/tenants/auditentry/", {"q": term})
+        return [entry.subject for entry in response.context["cl"].result_list]
+
+    assert [found(term) for term in ("acme", "owner@", "Side", "nobody")] == [["Main"], ["Main"], ["Side"], []]
+    monkeypatch.setattr("tenants.admin.NEWEST_ENTRIES", 1)
+    assert [found(term) for term in ("acme", "Side", "")] == [[], ["Side"], ["Side", "Main"]]

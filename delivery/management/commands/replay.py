@@ -13,7 +13,7 @@ from delivery import replay
 from delivery.enums import Outcome
 from delivery.errors import ReplayError
 from delivery.replay import Count, Replayed
-from delivery.replayable import Criteria
+from delivery.replayable import Criteria, Progress
 from integrations.models import Source
 from tenants.audit import note
 from tenants.scoping import every_tenant, scope
@@ -49,18 +49,30 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
 
     def _replay(self, source: Source, criteria: Criteria, token: str, options: dict[str, Any]) -> None:
-        counted = replay.count(source, criteria)
+        counted = replay.count(source, criteria, self._progress("Counting"))
         notes = replay.notes(source)
         if not options["json"]:
             self.stdout.write("\n".join([*_sentences(counted), *notes]))
         done = None
         if not options["dry_run"] and (options["yes"] or _confirmed(counted)):
-            done = _replayed(source, criteria, token)
+            done = _replayed(source, criteria, token, self._progress("Queueing"))
         if options["json"]:
             facts = {**counted.as_dict(), "notes": notes, **_outcome(done)}
             self.stdout.write(json.dumps(facts))
         else:
             self.stdout.write(_ending(done))
+
+    def _progress(self, what: str) -> Progress | None:
+        """A line that is written over, for somebody who waits at a terminal: half a million events take a while."""
+        if not self.stderr.isatty():
+            return None
+
+        def tell(looked_at: int, total: int) -> None:
+            end = "\n" if looked_at == total else "\r"
+            self.stderr.write(f"{what}: {looked_at:,} of {total:,} events", str, ending=end)
+            self.stderr.flush()
+
+        return tell
 
 
 def _source(source_id: int) -> Source:
@@ -72,10 +84,10 @@ def _source(source_id: int) -> Source:
 
 
 @transaction.atomic
-def _replayed(source: Source, criteria: Criteria, token: str) -> Replayed:
+def _replayed(source: Source, criteria: Criteria, token: str, progress: Progress | None) -> Replayed:
     """The history of the tenant has it once, as the replay itself."""
     by = f"{getpass.getuser()} (command line)"
-    done = replay.replay(source, criteria, token=token, requested_by=by)
+    done = replay.replay(source, criteria, token=token, requested_by=by, progress=progress)
     if done.fresh:
         counts = {"events": done.replay.event_count, "replay": done.replay.pk}
         note(source.tenant_id, None, "sent again events of", source.name, **counts)
