@@ -91,12 +91,17 @@ SELECT span.name, counted.age, counted.accepted, counted.refused FROM span CROSS
         AND closed_at > statement_timestamp() - make_interval(secs => step * bars)
     GROUP BY 1
     UNION ALL
-    SELECT floor(extract(epoch FROM statement_timestamp() - refused_at) / step)::int, 0, count(*)
-    FROM delivery_refusal
-    WHERE source_id = %(source)s AND refused_at > statement_timestamp() - make_interval(secs => step * bars)
-    GROUP BY 1
+    SELECT age, 0, refusals.count FROM generate_series(0, bars - 1) AS age CROSS JOIN LATERAL (
+        SELECT count(*) FROM delivery_refusal WHERE source_id = %(source)s
+            AND refused_at > statement_timestamp() - make_interval(secs => step * (age + 1))
+            AND refused_at <= CASE
+                WHEN age = 0 THEN 'infinity' ELSE statement_timestamp() - make_interval(secs => step * age)
+            END
+    ) AS refusals
 ) AS counted
 """
+# A bar of refusals is a range of their index: there may be hundreds of thousands, and to divide each one's time takes
+# six times as long as to count it.
 
 
 def charts_of(source: Source) -> list[Chart]:

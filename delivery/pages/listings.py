@@ -42,13 +42,12 @@ class WantedRefusals:
 def refusals_of(source: Source, wanted: WantedRefusals, before: int = 0) -> Listing[Refusal]:
     """Two queries at most, in the scope."""
     refusals = Refusal.objects.filter(source=source)
-    if wanted.condition:
-        newest = _older(refusals, before).order_by("-pk").values("pk")[:LOOKED_AT]
-        found = list(refusals.filter(wanted.condition, pk__in=newest).order_by("-pk")[: PAGE + 1])
-        if len(found) <= PAGE:
-            return Listing(found, _end_of_look(_older(refusals, before)))
-        return Listing(found[:PAGE], found[PAGE - 1].pk)
-    return _page(refusals, before)
+    if not wanted.condition:
+        return _page(refusals, before)
+    # An id, and not a subquery: PostgreSQL would compare all refusals of the source with it.
+    end = _end_of_look(_older(refusals, before))
+    listing = _page(refusals.filter(wanted.condition, pk__gte=end), before)
+    return listing if listing.before else Listing(listing.rows, end)
 
 
 def attempts_of(source: Source, before: int = 0) -> Listing[Attempt]:
