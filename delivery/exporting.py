@@ -11,7 +11,7 @@ from delivery.holding import batches_between
 from delivery.importing.models import FileImport
 from delivery.models import Attempt, Batch, Event, Refusal, Replay, RetentionWarning
 from integrations.exporting import source_ids
-from tenants.export_parts import Part, Row, exporting, part_of
+from tenants.exports.parts import Part, Row, exporting, part_of
 from tenants.models import Tenant
 
 

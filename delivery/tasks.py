@@ -15,13 +15,13 @@ from delivery.redis_link import ask
 from delivery.shadow import finish_all
 from delivery.shares import take_turn_of
 from tenants import erasure as erasures
-from tenants import export_run
+from tenants.exports import making
 
 SWEEP_MILLISECONDS = 500
 """Sweeps that come closer together are one: several beats, or a queue of them after the workers were away."""
 EXPORTING = "headwater:export"
 EXPORT_MILLISECONDS = 15_000
-"""Longer than a run (tenants/export_run.py): after a worker that died so long passes until the next one."""
+"""Longer than a run (tenants/exports/making.py): after a worker that died so long passes until the next one."""
 
 
 @shared_task(name="delivery.tasks.turn", bind=True)
@@ -84,7 +84,7 @@ def export() -> None:
     if not _is_first(EXPORTING, EXPORT_MILLISECONDS):
         return
     try:
-        export_run.run()
+        making.run()
     finally:
         with suppress(RedisUnavailableError):
             ask(lambda redis: redis.delete(EXPORTING))

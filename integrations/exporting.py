@@ -7,7 +7,7 @@ from django.db.models import OuterRef
 from django.db.models.functions import JSONObject
 
 from integrations.models import AnonymousId, ApiKey, Person, PersonKey, Source
-from tenants.export_parts import Part, exporting, part_of
+from tenants.exports.parts import Part, exporting, part_of
 from tenants.models import Tenant
 
 

@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 
 from tenants import staff_door
-from tenants.export_models import Export
+from tenants.exports.models import Export
 from tenants.models import AuditEntry, Erasure, Invitation, Membership, Tenant
 from tenants.queries import members_of
 from tenants.scoping import every_tenant

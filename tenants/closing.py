@@ -8,7 +8,7 @@ from django.dispatch import Signal
 from tenants.enums import ErasureKind, Role
 from tenants.erasure import ask
 from tenants.errors import MemberError, TenantError
-from tenants.export_models import Export
+from tenants.exports.models import Export
 from tenants.members import NOT_YOURS, lock_tenant
 from tenants.models import Erasure, Invitation, Membership, Tenant, User
 from tenants.scoping import scope

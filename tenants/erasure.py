@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from tenants.audit import note
 from tenants.enums import ErasureKind, PersonField
-from tenants.exports import take_back
+from tenants.exports.services import take_back
 from tenants.models import Erasure, Tenant, User
 from tenants.scoping import every_tenant
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tenants.export_parts import Part, exporting, part_of
+from tenants.exports.parts import Part, exporting, part_of
 from tenants.models import AuditEntry, Erasure, Invitation, Membership, Tenant
 
 

@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from tenants.enums import Role
-from tenants.export_models import Export
+from tenants.exports.models import Export
 from tenants.models import Invitation, Tenant, User
 
 

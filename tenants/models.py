@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from tenants.enums import ErasureKind, Role
-from tenants.export_models import Export, ExportPiece  # noqa: F401  # Django looks for an app's models here
+from tenants.exports.models import Export, ExportPiece  # noqa: F401  # Django looks for an app's models here
 from tenants.scoping import ScopedManager
 
 

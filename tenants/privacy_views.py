@@ -15,7 +15,7 @@ from tenants.closing import delete_tenant
 from tenants.enums import PersonField, Role
 from tenants.erasure import ask_for_person
 from tenants.errors import TenantError
-from tenants.exports import newest_export
+from tenants.exports.services import newest_export
 from tenants.forms import PersonForm, TypedNameForm
 from tenants.models import Erasure, Membership, User
 from tenants.once import sent_once

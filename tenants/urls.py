@@ -1,6 +1,7 @@
 from django.urls import path
 
-from tenants import audit_views, export_views, invitation_views, member_views, privacy_views, session_views, views
+from tenants import audit_views, invitation_views, member_views, privacy_views, session_views, views
+from tenants.exports import views as export_views
 
 app_name = "tenants"
 urlpatterns = [

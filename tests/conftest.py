@@ -8,6 +8,7 @@ from integrations.enums import Region
 from integrations.models import Source
 from tenants.enums import Role
 from tenants.models import Membership, Tenant, User
+from tenants.scoping import every_tenant
 from tenants.staff_door import SHOWN
 
 PASSWORD = "correct horse battery"
@@ -32,6 +33,13 @@ def queries_beside_playwright():
 def quick_passwords(settings):
     """A million rounds of PBKDF2 for each member of the cast would be most of the suite's time."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def everything():
+    """For assertions about rows of any tenant."""
+    with every_tenant():
+        yield
 
 
 def make_user(email: str) -> User:

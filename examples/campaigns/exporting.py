@@ -3,7 +3,7 @@
 from typing import Any
 
 from examples.campaigns.models import Campaign, Message, Person
-from tenants.export_parts import Part, exporting, part_of
+from tenants.exports.parts import Part, exporting, part_of
 from tenants.models import Tenant
 
 

@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from tenants import erasure
 from tenants.enums import ExportState
-from tenants.export_models import Export
-from tenants.export_run import run
-from tenants.exports import TOOK_BACK
+from tenants.exports.making import run
+from tenants.exports.models import Export
+from tenants.exports.services import TOOK_BACK
 from tests.browser.looking import findings, signed_in
 from tests.delivery.steps import in_thread
 from tests.pages.world import World

@@ -5,7 +5,6 @@ from delivery import client, redis_link
 from delivery.redis_link import ask
 from delivery.wake import courier
 from integrations.spec.calls import track
-from tenants.scoping import every_tenant
 
 
 @pytest.fixture(autouse=True)
@@ -20,13 +19,6 @@ def fresh_start():
 def no_connections_left():
     yield
     client.close_connections()
-
-
-@pytest.fixture
-def everything():
-    """For assertions about rows of any tenant."""
-    with every_tenant():
-        yield
 
 
 @pytest.fixture

@@ -10,19 +10,14 @@ from delivery.models import Batch, Event, Lane, Pending
 from integrations.enums import SourceState
 from integrations.models import Source, WriteKey
 from tenants.models import Tenant, User
-from tenants.scoping import every_tenant
 from tests.conftest import PASSWORD, WRITE_KEY, logged_in, make_source
 from tests.delivery.test_admin import make_attempt, make_batch, make_event, text_of, wait
 from tests.integrations.test_admin import queries_of
 
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
+
 BOARD = "/admin/sources/"
 LONG_AGO = timedelta(minutes=BACKLOG_MINUTES + 1)
-
-
-@pytest.fixture(autouse=True)
-def _see_everything(db):
-    with every_tenant():
-        yield
 
 
 @pytest.fixture

@@ -18,13 +18,12 @@ from delivery.shadow_models import GoingLive
 from delivery.turn import take_turn
 from integrations.models import AnonymousId, ConnectionTest, PersonKey, SharedSecret, WriteKey
 from integrations.spec.calls import track
-from tenants import export_parts
-from tenants.export_models import Export, ExportPiece
-from tenants.export_run import parts_of
+from tenants.exports.making import parts_of
+from tenants.exports.models import Export, ExportPiece
 from tenants.models import Membership, Tenant
 from tenants.scoping import ScopedManager, scope
 from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY, make_source
-from tests.tenants.exported import exported
+from tests.tenants.exports.exported import exported
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 
@@ -108,7 +107,7 @@ def test_event_on_its_way_waits(tenant, source, owner, state):
 
 
 def test_events_of_all_sources_come_one_source_after_the_other(tenant, source, owner, monkeypatch):
-    monkeypatch.setattr(export_parts, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("tenants.exports.parts.ROWS_AT_ONCE", 2)
     second = make_source(tenant, OTHER_WRITE_KEY, name="Second")
     capture_many(tenant.pk, [of(f"u-{number}") for number in range(3)])
     rows = exported(tenant, owner)["delivery/events.jsonl"]

@@ -16,17 +16,10 @@ from integrations.models import Source
 from integrations.services import disconnect_source, enter_shadow, go_live, pause_source
 from integrations.spec.calls import track
 from tenants.models import AuditEntry
-from tenants.scoping import every_tenant
 from tests.conftest import WRITE_KEY
 from tests.delivery.steps import Gate, in_thread
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _see_everything():
-    with every_tenant():
-        yield
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("everything")]
 
 
 def captured(source, name, count=1):

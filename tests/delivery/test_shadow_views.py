@@ -10,15 +10,8 @@ from integrations.models import Source
 from integrations.services import enter_shadow
 from integrations.spec.calls import track
 from tenants.models import AuditEntry
-from tenants.scoping import every_tenant
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _see_everything():
-    with every_tenant():
-        yield
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 
 
 def url(source, page):

@@ -17,14 +17,9 @@ from integrations.property_rules import hashed
 from integrations.sent_forms import MAX_RULES
 from integrations.spec.calls import identify, track
 from tenants.models import AuditEntry
-from tenants.scoping import every_tenant
 from tests.conftest import OTHER_WRITE_KEY, make_source
 
-
-@pytest.fixture(autouse=True)
-def _see_everything():
-    with every_tenant():
-        yield
+pytestmark = pytest.mark.usefixtures("everything")
 
 
 @pytest.fixture

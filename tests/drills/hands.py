@@ -120,7 +120,7 @@ def delete_source(source_id: int) -> None:
 
 def ask_for_export(tenant_id: int) -> None:
     """As an owner does on its page."""
-    from tenants.exports import ask_for_export as ask
+    from tenants.exports.services import ask_for_export as ask
 
     owner = _owner(tenant_id)
     ask(owner.tenants.get(), by=owner)

@@ -16,10 +16,11 @@ from integrations.secrets import Secret
 from integrations.services import disconnect_source, enter_shadow, pause_source, replace_write_key
 from integrations.spec.calls import track
 from tenants.models import AuditEntry
-from tenants.scoping import every_tenant
 from tenants.signed_out import LOST
 from tests.conftest import OTHER_WRITE_KEY, PASSWORD, WRITE_KEY
 from tests.integrations.test_views import said, text
+
+pytestmark = pytest.mark.usefixtures("everything")
 
 FORMS = {
     "integrations:rename": {"name": "New"},
@@ -45,12 +46,6 @@ PAGES = [
     "delivery:attempts",
     "delivery:state",
 ]
-
-
-@pytest.fixture(autouse=True)
-def _see_everything():
-    with every_tenant():
-        yield
 
 
 def address(name: str, source: Source, tenant: str = "acme") -> str:

@@ -9,15 +9,10 @@ from integrations.confirming import MAX_WRONG_CODES, confirm, newest_test, send_
 from integrations.models import Source
 from integrations.services import disconnect_source, pause_source
 from tenants.models import AuditEntry
-from tenants.scoping import every_tenant
 from tests.conftest import WRITE_KEY, logged_in
 from tests.integrations.test_views import said, text, url
 
-
-@pytest.fixture(autouse=True)
-def _see_everything():
-    with every_tenant():
-        yield
+pytestmark = pytest.mark.usefixtures("everything")
 
 
 def code_of(source) -> str:

@@ -8,14 +8,9 @@ from django.core.management import CommandError, call_command
 
 from integrations.models import Source, WriteKey
 from tenants.models import AuditEntry
-from tenants.scoping import every_tenant
 from tests.conftest import WRITE_KEY
 
-
-@pytest.fixture(autouse=True)
-def _see_everything():
-    with every_tenant():
-        yield
+pytestmark = pytest.mark.usefixtures("everything")
 
 
 @pytest.fixture

@@ -6,17 +6,10 @@ from integrations.api_keys import issue_api_key
 from integrations.enums import KeyPurpose
 from integrations.models import AnonymousId, Person, SharedSecret, WriteKey
 from integrations.secrets import Secret
-from tenants.scoping import every_tenant
 from tests.conftest import WRITE_KEY
-from tests.tenants.exported import exported
+from tests.tenants.exports.exported import exported
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def everything():
-    with every_tenant():
-        yield
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 
 
 def make_person(tenant, user_id, **fields):

@@ -5,16 +5,11 @@ from integrations.api_keys import issue_api_key, revoke_api_key
 from integrations.enums import KeyPurpose
 from integrations.models import SharedSecret
 from tenants.models import AuditEntry
-from tenants.scoping import every_tenant
 from tests.integrations.test_identity import make_person
 
+pytestmark = pytest.mark.usefixtures("everything")
+
 SHARED = "swordfish of Acme"
-
-
-@pytest.fixture(autouse=True)
-def _see_everything():
-    with every_tenant():
-        yield
 
 
 @pytest.fixture

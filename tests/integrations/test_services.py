@@ -13,6 +13,8 @@ from tenants.models import Tenant
 from tenants.scoping import every_tenant
 from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY, make_source
 
+pytestmark = pytest.mark.usefixtures("everything")
+
 
 @pytest.fixture
 def changes():
@@ -25,12 +27,6 @@ def changes():
     source_changed.connect(hear, sender=Source)
     yield told
     source_changed.disconnect(hear, sender=Source)
-
-
-@pytest.fixture(autouse=True)
-def _see_everything():
-    with every_tenant():
-        yield
 
 
 def stored_key(source: Source) -> str | None:

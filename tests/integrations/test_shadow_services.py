@@ -8,14 +8,9 @@ from integrations.models import Source
 from integrations.queries import capturing_sources, sending_credentials
 from integrations.secrets import Secret
 from integrations.signals import source_changed
-from tenants.scoping import every_tenant
 from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY
 
-
-@pytest.fixture(autouse=True)
-def _see_everything():
-    with every_tenant():
-        yield
+pytestmark = pytest.mark.usefixtures("everything")
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from integrations.models import Source, WriteKey
 from integrations.services import disconnect_source, enter_shadow, pause_source
 from integrations.signals import source_changed
 from tenants.models import AuditEntry
-from tenants.scoping import every_tenant, scope
+from tenants.scoping import scope
 from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY, make_source
+
+pytestmark = pytest.mark.usefixtures("everything")
 
 PAGES_OF_A_SOURCE = ["source", "replace_key", "change_region", "rename", "disconnect", "reconnect"]
 ACTIONS = {
@@ -21,12 +23,6 @@ ACTIONS = {
     "disconnect": {},
 }
 CONNECTION = {"name": "Production", "write_key": OTHER_WRITE_KEY, "region": "eu"}
-
-
-@pytest.fixture(autouse=True)
-def _see_everything():
-    with every_tenant():
-        yield
 
 
 def url(name: str, source: Source | None = None, tenant: str = "acme") -> str:

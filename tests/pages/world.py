@@ -34,7 +34,7 @@ from integrations.inbound.parsing import parse_all
 from integrations.models import Source
 from tenants.enums import ExportState, PersonField, Role
 from tenants.erasure import ask_for_person
-from tenants.export_models import Export, ExportPiece
+from tenants.exports.models import Export, ExportPiece
 from tenants.invitations import invite
 from tenants.models import Invitation, Membership, Tenant, User
 from tenants.scoping import every_tenant, scope

@@ -17,9 +17,10 @@ from integrations.enums import KeyPurpose
 from integrations.models import ApiKey, SharedSecret, Source
 from tenants.models import AuditEntry, Erasure, Invitation, Submission, Tenant
 from tenants.once import KEPT, TWICE
-from tenants.scoping import every_tenant
 from tests.conftest import WRITE_KEY
 from tests.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("everything")
 
 SOURCE = {"name": "Production", "write_key": WRITE_KEY, "region": "eu"}
 CAMPAIGN = {"name": "Spring", "subject": "Spring is here", "body": "Good news.", "link_text": "Read"}
@@ -62,12 +63,6 @@ MADE = {
     ),
     "company": Made("/new/", {"name": "Second"}, lambda: Tenant.objects.filter(name="Second").count(), "/t/second/"),
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _see_everything():
-    with every_tenant():
-        yield
 
 
 @pytest.fixture(params=MADE)

@@ -10,16 +10,9 @@ from integrations.spec.calls import identify
 from tenants.enums import PersonField
 from tenants.erasure import ask_for_person, run
 from tenants.models import Erasure
-from tenants.scoping import every_tenant
 from tests.examples.campaigns.conftest import make_campaign, make_message, make_person
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def everything():
-    with every_tenant():
-        yield
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 
 
 @pytest.fixture

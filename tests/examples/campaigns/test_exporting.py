@@ -1,7 +1,7 @@
 import pytest
 
 from tests.examples.campaigns.conftest import make_campaign, make_message, make_person
-from tests.tenants.exported import exported
+from tests.tenants.exports.exported import exported
 
 
 @pytest.mark.django_db

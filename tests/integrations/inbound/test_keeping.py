@@ -17,17 +17,10 @@ from integrations.inbound.parsing import MAX_TRAITS, Message
 from integrations.models import Person, PersonKey
 from integrations.signals import calls_due
 from integrations.spec.calls import track
-from tenants.scoping import every_tenant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-def everything():
-    with every_tenant():
-        yield
 
 
 def identify(user_id="", anonymous_id="", email="", *, said_at=NOW, **traits):

@@ -8,30 +8,18 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
-from tenants import export_parts
-from tenants.closing import delete_tenant
-from tenants.enums import ErasureKind, ExportState, PersonField, Role
-from tenants.erasure import ask_for_person
-from tenants.erasure import run as erase
-from tenants.errors import MemberError, TenantError
-from tenants.export_models import Export, ExportPiece
-from tenants.export_parts import exporting, lines_of, part_of
-from tenants.export_run import MOST_TRIES, begin, parts_of, run, step
-from tenants.exports import TOOK_BACK, UNDER_WAY, ask_for_export, file_of
-from tenants.models import AuditEntry, Erasure, Invitation, Membership, Tenant, User
-from tenants.scoping import every_tenant, scope
-from tests.tenants.exported import exported
+from tenants.enums import ExportState, Role
+from tenants.exports.making import MOST_TRIES, begin, parts_of, run, step
+from tenants.exports.models import Export, ExportPiece
+from tenants.exports.parts import exporting, part_of
+from tenants.exports.services import ask_for_export, file_of
+from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
+from tests.tenants.exports.exported import exported
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
-
-
-@pytest.fixture
-def everything():
-    with every_tenant():
-        yield
 
 
 def history():
@@ -81,30 +69,6 @@ def test_nothing_of_another_company_is_in_it(tenant, owner, other_tenant, strang
     assert ("acme" in text, "other" in text, "stranger" in text) == (True, False, False)
 
 
-@pytest.mark.parametrize("who", ["admin", "viewer", "stranger"])
-def test_only_owners_ask(request, tenant, owner, who):
-    with pytest.raises(MemberError):
-        ask_for_export(tenant, by=request.getfixturevalue(who))
-    assert (Export.objects.count(), AuditEntry.objects.count()) == (0, 0)
-
-
-def test_one_is_made_at_a_time(tenant, other_tenant, owner, stranger):
-    ask_for_export(tenant, by=owner)
-    with pytest.raises(TenantError, match="already"):
-        ask_for_export(tenant, by=owner)
-    ask_for_export(other_tenant, by=stranger)
-    assert Export.objects.count() == 2
-    run()
-    ask_for_export(tenant, by=owner)
-    assert UNDER_WAY.startswith("An export is being made")
-
-
-def test_database_holds_to_one_at_a_time(tenant, owner):
-    ask_for_export(tenant, by=owner)
-    with pytest.raises(IntegrityError), transaction.atomic():
-        Export.objects.create(tenant=tenant, by=owner, by_label="")
-
-
 def test_new_one_takes_the_place_of_the_one_before(tenant, owner):
     first = ask_for_export(tenant, by=owner)
     run()
@@ -145,7 +109,7 @@ def test_run_takes_one_step_at_least_and_the_next_goes_on(tenant, owner):
 
 
 def test_rows_are_read_a_few_at_a_time(tenant, owner, monkeypatch):
-    monkeypatch.setattr(export_parts, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("tenants.exports.parts.ROWS_AT_ONCE", 2)
     for number in range(5):
         AuditEntry.objects.create(tenant=tenant, by_label="ada", deed="did", subject=f"{number}")
     files = exported(tenant, owner)
@@ -282,94 +246,3 @@ def test_who_is_no_owner_any_more_or_shut_out_gets_no_mail(tenant, owner, django
     with django_capture_on_commit_callbacks(execute=True):
         run()
     assert (Export.objects.get().state, mail.outbox) == (ExportState.READY, [])
-
-
-# What is erased is in no file.
-
-
-@pytest.mark.parametrize("is_ready", [False, True])
-def test_erasure_takes_the_file_back_and_keeps_a_new_one_waiting_until_it_is_done(tenant, owner, is_ready):
-    asked = ask_for_export(tenant, by=owner)
-    run(9 if is_ready else 0)
-    assert ExportPiece.objects.exists()
-    ask_for_person(tenant, PersonField.USER, "u-1", by=owner)
-    asked.refresh_from_db()
-    expected = (ExportState.EXPIRED, TOOK_BACK) if is_ready else (ExportState.WAITING, "")
-    assert ((asked.state, asked.reason), ExportPiece.objects.count()) == (expected, 0)
-    newest = ask_for_export(tenant, by=owner) if is_ready else asked
-    assert run() == 1
-    newest.refresh_from_db()
-    assert newest.state == ExportState.WAITING
-    erase()
-    assert run() == 0
-    newest.refresh_from_db()
-    assert (newest.state, newest.is_ready) == (ExportState.READY, True)
-
-
-def test_erasure_of_another_company_takes_nothing_back(tenant, owner, other_tenant, stranger):
-    asked = ask_for_export(tenant, by=owner)
-    run()
-    ask_for_person(other_tenant, PersonField.USER, "u-1", by=stranger)
-    asked.refresh_from_db()
-    assert asked.is_ready
-
-
-def test_end_of_a_company_deletes_its_file_at_once(tenant, owner):
-    ask_for_export(tenant, by=owner)
-    run()
-    with scope(tenant.pk):
-        delete_tenant(tenant, "Acme", by=owner)
-    assert (Export.objects.count(), ExportPiece.objects.count()) == (0, 0)
-    erase()
-    assert list(Erasure.objects.values_list("kind", flat=True)) == [ErasureKind.TENANT]
-
-
-def test_rows_of_a_tenant_that_is_deleted_go_with_it(tenant, owner):
-    ask_for_export(tenant, by=owner)
-    run()
-    tenant.delete()
-    assert (Export.objects.count(), ExportPiece.objects.count()) == (0, 0)
-
-
-# Small things.
-
-
-def test_lines_hold_numbers_of_any_size_and_no_bytes():
-    at = timezone.now()
-    assert [json.loads(line) for line in lines_of([{"n": 10**30}, {"at": at}]).splitlines()] == [
-        {"n": 10**30}, {"at": at.isoformat().replace("+00:00", "Z")},
-    ]  # fmt: skip
-    with pytest.raises(TypeError):
-        lines_of([{"digest": b"secret"}])
-
-
-@pytest.mark.parametrize(
-    ("minutes", "state", "late"), [(4, "running", False), (6, "waiting", True), (6, "ready", False)]
-)
-def test_one_that_stands_still_is_late(tenant, owner, minutes, state, late):
-    at = timezone.now()
-    asked = Export(tenant=tenant, by=owner, state=state, moved_at=at - timedelta(minutes=minutes))
-    assert asked.is_late is late
-
-
-@pytest.mark.parametrize(("done", "expected", "percent"), [(0, 0, 0), (5, 10, 50), (10, 10, 99), (20, 10, 99)])
-def test_percent_is_whole_at_the_end_alone(done, expected, percent):
-    assert Export(rows_done=done, rows_expected=expected).percent == percent
-
-
-def test_token_is_good_for_its_own_export_and_company(tenant, other_tenant, owner):
-    asked = ask_for_export(tenant, by=owner)
-    with scope(tenant.pk):
-        assert Export.of_token(asked.token) == asked
-        assert Export.of_token(f"{asked.pk.hex}.{'x' * 43}") is None
-        assert Export.of_token(asked.pk.hex) is None
-    with scope(other_tenant.pk):
-        assert Export.of_token(asked.token) is None
-
-
-def test_pieces_are_not_compressed_a_second_time(db):
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT attstorage FROM pg_attribute WHERE attrelid = 'tenants_exportpiece'::regclass AND attname = 'data'"
-        )
-        assert cursor.fetchone() == ("e",)

@@ -22,7 +22,7 @@ GOING: Final = (ExportState.WAITING, ExportState.RUNNING)
 class Export(models.Model):
     """All data of a tenant as one zip file: from when it was asked for until long after the file is deleted.
 
-    tenants/export_run.py writes it, step by step; `place` says how far it came.
+    tenants/exports/making.py writes it, step by step; `place` says how far it came.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -1,6 +1,6 @@
 """Exports of a company's data: asked for, taken back, downloaded, deleted. docs/privacy.md has the rules.
 
-tenants/export_run.py makes them.
+tenants/exports/making.py makes them.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from django.utils import timezone
 from tenants.audit import note
 from tenants.enums import ExportState, Role
 from tenants.errors import MemberError, TenantError
-from tenants.export_models import GOING, Export, ExportPiece
+from tenants.exports.models import GOING, Export, ExportPiece
 from tenants.members import NOT_YOURS, lock_tenant
 from tenants.models import Membership, Tenant, User
 from tenants.scoping import scope

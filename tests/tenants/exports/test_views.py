@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from tenants.enums import ExportState, PersonField
 from tenants.erasure import ask_for_person
-from tenants.export_models import Export, ExportPiece
-from tenants.export_run import run
-from tenants.exports import ask_for_export, file_of
+from tenants.exports.making import run
+from tenants.exports.models import Export, ExportPiece
+from tenants.exports.services import ask_for_export, file_of
 from tenants.models import AuditEntry
 from tenants.scoping import every_tenant
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from tenants import export_zip
+from tenants.exports import zipping
 
 AT = datetime(2026, 11, 22, 5, 33, 21)  # noqa: DTZ001  # a zip file knows no zones
 MEMBERS = [("README.txt", [b"Hello.\n"]), ("empty.jsonl", []), ("d/é.jsonl", [os.urandom(5_000), b"x" * 100_000, b"y"])]
@@ -16,23 +16,23 @@ MEMBERS = [("README.txt", [b"Hello.\n"]), ("empty.jsonl", []), ("d/é.jsonl", [o
 
 def written(members):
     """By another process after each piece: nothing but JSON is handed on."""
-    state: export_zip.State = {}
+    state: zipping.State = {}
     file = b""
     for name, chunks in members:
-        export_zip.opened(name, state)
+        zipping.opened(name, state)
         body = b""
         for chunk in chunks:
             state = json.loads(json.dumps(state))
-            body += export_zip.packed(chunk, state)
-        header, end = export_zip.closed(state, AT)
+            body += zipping.packed(chunk, state)
+        header, end = zipping.closed(state, AT)
         file += header + body + end
-    return file + export_zip.ended(json.loads(json.dumps(state)))
+    return file + zipping.ended(json.loads(json.dumps(state)))
 
 
-@pytest.mark.parametrize("largest", [export_zip.LARGEST, 5_000, 0])
+@pytest.mark.parametrize("largest", [zipping.LARGEST, 5_000, 0])
 def test_members_are_read_as_they_were_written(monkeypatch, largest):
     """With a smaller border all of it is written as for a file beyond four gigabytes."""
-    monkeypatch.setattr(export_zip, "LARGEST", largest)
+    monkeypatch.setattr(zipping, "LARGEST", largest)
     with zipfile.ZipFile(io.BytesIO(written(MEMBERS))) as file:
         assert file.testzip() is None
         read = {info.filename: (file.read(info), info.date_time) for info in file.infolist()}

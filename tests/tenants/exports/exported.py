@@ -5,9 +5,9 @@ import json
 import zipfile
 from typing import Any
 
-from tenants.export_models import Export
-from tenants.export_run import run
-from tenants.exports import ask_for_export, file_of
+from tenants.exports.making import run
+from tenants.exports.models import Export
+from tenants.exports.services import ask_for_export, file_of
 from tenants.models import Tenant, User
 
 

@@ -12,8 +12,8 @@ from tenants.access import TenantRequest, tenant_view
 from tenants.audit import note
 from tenants.enums import Role
 from tenants.errors import TenantError
-from tenants.export_models import Export
-from tenants.exports import ask_for_export, file_of, newest_export
+from tenants.exports.models import Export
+from tenants.exports.services import ask_for_export, file_of, newest_export
 
 GONE = "The file is deleted. Ask for a new export."
 

@@ -16,12 +16,13 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from tenants import export_zip, mails
+from tenants import mails
 from tenants.audit import note
 from tenants.enums import ExportState, Role
-from tenants.export_models import GOING, Export, ExportPiece
-from tenants.export_parts import Part, Row, exporting, lines_of
-from tenants.exports import begin_anew, delete_file
+from tenants.exports import zipping
+from tenants.exports.models import GOING, Export, ExportPiece
+from tenants.exports.parts import Part, Row, exporting, lines_of
+from tenants.exports.services import begin_anew, delete_file
 from tenants.models import Erasure, Membership, Tenant
 from tenants.scoping import every_tenant, scope
 
@@ -170,17 +171,17 @@ def _add_rows(export: Export, parts: dict[str, Part]) -> bool:
 
 def _open(export: Export, name: str) -> None:
     """The header of the file's member is known at its end: its piece is kept free."""
-    export_zip.opened(name, export.place["zip"])
+    zipping.opened(name, export.place["zip"])
     export.place["header"] = export.pieces
     export.pieces += 1
 
 
 def _add(export: Export, data: bytes) -> None:
-    _save_piece(export, export_zip.packed(data, export.place["zip"]))
+    _save_piece(export, zipping.packed(data, export.place["zip"]))
 
 
 def _close(export: Export) -> None:
-    header, end = export_zip.closed(export.place["zip"], export.asked_at)
+    header, end = zipping.closed(export.place["zip"], export.asked_at)
     _save_piece(export, header, number=export.place["header"])
     _save_piece(export, end)
 
@@ -195,7 +196,7 @@ def _save_piece(export: Export, data: bytes, number: int | None = None) -> None:
 
 def _end_file(export: Export) -> None:
     """The one before goes now that this one takes its place."""
-    _save_piece(export, export_zip.ended(export.place["zip"]))
+    _save_piece(export, zipping.ended(export.place["zip"]))
     for older in Export.objects.filter(state=ExportState.READY):
         delete_file(older, REPLACED)
     export.state, export.place = ExportState.READY, {}
