@@ -4,7 +4,7 @@ from django.urls import include, path, re_path
 
 from delivery import admin_deeds
 from delivery.admin_board import staff_board
-from delivery.review_views import staff_review
+from delivery.review.views import staff_review
 from integrations.inbound.views import inbound
 from tenants import visit_views
 from tenants.user_admin import act_on_account

@@ -1,8 +1,9 @@
 from django.urls import path
 
-from delivery import review_views, shadow_views
+from delivery import shadow_views
 from delivery.alerts import views as alert_views
 from delivery.pages import resend_views, views
+from delivery.review import views as review_views
 from delivery.what_is_sent_views import what_is_sent
 
 app_name = "delivery"

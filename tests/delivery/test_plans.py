@@ -28,7 +28,7 @@ from delivery.pages.listings import WantedRefusals, attempts_of, refusals_of
 from delivery.pages.standing import standing_of
 from delivery.pages.story import story_of
 from delivery.replayable import FEW, Criteria
-from delivery.review_calls import from_tenant
+from delivery.review.calls import from_tenant
 from delivery.what_is_sent import bill, tracked_names
 from integrations.people import known_user_id
 from integrations.signals import Recipient

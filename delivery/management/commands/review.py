@@ -10,8 +10,8 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from delivery.review import Point, Report, Sighting, review
-from delivery.review_calls import from_everyone, from_mappings, from_tenant
+from delivery.review.calls import from_everyone, from_mappings, from_tenant
+from delivery.review.checklist import Point, Report, Sighting, review
 from tenants.models import Tenant
 
 MOST_DAYS: Final = 3_650

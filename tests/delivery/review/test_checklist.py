@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from delivery.models import Event
 from delivery.outbox import capture
-from delivery.review import CAMPAIGN, Sighting, Verdict, review
-from delivery.review_calls import from_everyone, from_mappings, from_tenant
+from delivery.review.calls import from_everyone, from_mappings, from_tenant
+from delivery.review.checklist import CAMPAIGN, Sighting, Verdict, review
 from integrations.envelope import complete
 from integrations.mappings.registry import REGISTRY
 from integrations.spec.calls import track

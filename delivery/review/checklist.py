@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from delivery.review_product import documentation_problem, documented_names, region_problem
+from delivery.review.product import documentation_problem, documented_names, region_problem
 from integrations.spec.calls import Call
 from integrations.spec.findings import Finding
 from integrations.spec.linter import lint

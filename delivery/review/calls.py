@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from delivery.models import Event
-from delivery.review import Sighting
+from delivery.review.checklist import Sighting
 from integrations.catalog.sent import sent_events
 from integrations.models import Source
 from integrations.trial import is_trial

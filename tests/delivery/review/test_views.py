@@ -4,10 +4,10 @@ import pytest
 from django.urls import reverse
 
 from delivery.outbox import capture_many
-from delivery.review import CAMPAIGN
+from delivery.review.checklist import CAMPAIGN
 from integrations.enums import IdentityMode
 from tests.conftest import WRITE_KEY, logged_in
-from tests.delivery.test_review import good
+from tests.delivery.review.test_checklist import good
 
 STAFF = "/admin/review/"
 

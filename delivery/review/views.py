@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from delivery.models import Event
-from delivery.review import Point, Report, Sighting, Verdict, review
-from delivery.review_calls import from_everyone, from_tenant
+from delivery.review.calls import from_everyone, from_tenant
+from delivery.review.checklist import Point, Report, Sighting, Verdict, review
 from integrations.enums import IdentityMode
 from integrations.models import Source
 from integrations.staff_admin import NOTHING, badge, list_link, table_card, text_card
