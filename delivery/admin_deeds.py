@@ -6,7 +6,6 @@ from typing import Any, Final, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,6 +17,7 @@ from delivery.replayable import Criteria
 from integrations.models import Source
 from integrations.staff_admin import over_every_tenant, table_card
 from tenants.models import User
+from tenants.staff_pages import note_for_staff
 
 DEEDS: Final[dict[str, tuple[str, str, Callable[..., None]]]] = {
     "retry": (
@@ -117,9 +117,7 @@ def _asked(request: HttpRequest, source_id: int) -> tuple[Source, User]:
 
 
 def _done(request: HttpRequest, source: Source, by: User, message: str) -> HttpResponse:
-    LogEntry.objects.log_actions(
-        user_id=by.pk, queryset=[source], action_flag=CHANGE, change_message=message, single_object=True
-    )
+    note_for_staff(source, by, message)
     messages.success(request, f"{source.tenant}, {source}: {message}")
     return redirect("admin:integrations_source_change", source.pk)
 

@@ -13,13 +13,13 @@ from django.template.loader import render_to_string
 from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from unfold import paginator
 from unfold.admin import ModelAdmin
 
 from tenants.models import Tenant
 from tenants.scoping import every_tenant
+from tenants.staff_pages import staff_link
 
 NOTHING: Final = "–"  # noqa: RUF001  # a dash is how an empty cell is set
 DEEPEST_ROW: Final = 50_000
@@ -147,16 +147,14 @@ def link(obj: Model | None, text: str = "") -> SafeString | str:
     if obj is None:
         return NOTHING
     address = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
-    return format_html('<a class="{}" href="{}">{}</a>', "text-primary-600 dark:text-primary-500", address, text or obj)
+    return staff_link(address, text or obj)
 
 
 def list_link(model: type[Model], text: str, **lookups: Any) -> SafeString:
     """A link to the model's list, filtered."""
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     query = "&".join(f"{name}={value}" for name, value in lookups.items())
-    return format_html(
-        '<a class="{}" href="{}?{}">{}</a>', "text-primary-600 dark:text-primary-500", address, query, text
-    )
+    return staff_link(f"{address}?{query}", text)
 
 
 def badge(text: str, kind: str = "") -> SafeString:

@@ -5,11 +5,11 @@ from typing import Any, Final
 from django.db import transaction
 from django.dispatch import Signal
 
-from tenants.enums import ErasureKind, Role
+from tenants.enums import ErasureKind
 from tenants.erasure import ask
-from tenants.errors import MemberError, TenantError
+from tenants.errors import TenantError
 from tenants.exports.models import Export
-from tenants.members import NOT_YOURS, lock_tenant
+from tenants.members import lock_as_owner
 from tenants.models import Erasure, Invitation, Membership, Tenant, User
 from tenants.scoping import scope
 
@@ -22,12 +22,10 @@ answers the ids of the sources it deleted and the counts of rows that went: (lis
 
 @transaction.atomic
 def delete_tenant(tenant: Tenant, typed_name: str, *, by: User) -> Erasure:
-    """By an owner, who has typed the name. Raises TenantError or MemberError, and then nothing has changed."""
+    """By an owner, who has typed the name. Raises TenantError or and then nothing has changed."""
     if " ".join(typed_name.split()) != tenant.name:
         raise TenantError(WRONG_NAME)
-    lock_tenant(tenant)
-    if not Membership.objects.filter(tenant=tenant, user=by, role=Role.OWNER).exists():
-        raise MemberError(NOT_YOURS)
+    lock_as_owner(tenant, by)
     with scope(tenant.pk):
         sources, counts = _close(tenant)
         Invitation.objects.all().delete()

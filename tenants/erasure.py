@@ -20,6 +20,7 @@ from tenants.enums import ErasureKind, PersonField
 from tenants.exports.services import take_back
 from tenants.models import Erasure, Tenant, User
 from tenants.scoping import every_tenant
+from tenants.time_shares import time_shares
 
 SECONDS: Final = 30.0
 """A run of beat's takes no longer; what is left is for the next minute."""
@@ -82,14 +83,9 @@ def digest_of(field: str, value: str) -> str:
 def run(seconds: float = SECONDS) -> int:
     """Work on all that is asked for, for so long at most; returns how many ended."""
     until = time.monotonic() + seconds
-    ended = 0
     with every_tenant():
         waiting = list(Erasure.objects.filter(done_at=None).order_by("asked_at").values_list("pk", flat=True))
-        for number, pk in enumerate(waiting):
-            # A large one must not keep the others waiting.
-            share = (until - time.monotonic()) / (len(waiting) - number)
-            ended += _work(pk, time.monotonic() + share) is Progress.DONE
-    return ended
+        return sum(_work(pk, share) is Progress.DONE for pk, share in time_shares(waiting, until))
 
 
 def _work(pk: UUID, until: float) -> Progress:

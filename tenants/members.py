@@ -74,6 +74,12 @@ def lock_tenant(tenant: Tenant) -> None:
     Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
 
 
+def lock_as_owner(tenant: Tenant, by: User) -> None:
+    """The same, for what only an owner may do. Raises MemberError for anybody else."""
+    lock_tenant(tenant)
+    _require(Membership.objects.filter(tenant=tenant, user=by, role=Role.OWNER).exists())
+
+
 def _lock(tenant: Tenant, by: User, user: User) -> tuple[Membership, Membership]:
     """The memberships of who acts and whom it is done to, as they are under the lock."""
     lock_tenant(tenant)

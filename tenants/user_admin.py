@@ -4,7 +4,7 @@ from typing import Any, Final, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,6 +19,7 @@ from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 from tenants.account_trail import tell
 from tenants.accounts import activate, deactivate, left_without_owner
 from tenants.models import User
+from tenants.staff_pages import note_for_staff, staff_link
 
 DEEDS: Final = {"deactivate": ("Deactivate", deactivate), "activate": ("Activate", activate)}
 DEACTIVATED: Final = (
@@ -92,7 +93,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # gener
     def password_state(self, user: User) -> str:
         state = "Set." if user.has_usable_password() else "None: nobody can sign in with a password."
         return format_html(
-            "{} {}", state, _link(reverse("admin:auth_user_password_change", args=[user.pk]), "Set another")
+            "{} {}", state, staff_link(reverse("admin:auth_user_password_change", args=[user.pk]), "Set another")
         )
 
     @admin.display(description="active")
@@ -100,7 +101,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # gener
         deed = "deactivate" if user.is_active else "activate"
         address = reverse("staff_account", args=[user.pk, deed])
         return format_html(
-            "{} {}", "Yes." if user.is_active else "No: they cannot sign in.", _link(address, DEEDS[deed][0])
+            "{} {}", "Yes." if user.is_active else "No: they cannot sign in.", staff_link(address, DEEDS[deed][0])
         )
 
     @admin.display(description="companies")
@@ -112,7 +113,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # gener
 
 def list_of_memberships(of: str, pk: int) -> SafeString:
     """A link to the list of them all: of a user, or of a tenant."""
-    return _link(f"{reverse('admin:tenants_membership_changelist')}?{of}__id__exact={pk}", "Show all")
+    return staff_link(f"{reverse('admin:tenants_membership_changelist')}?{of}__id__exact={pk}", "Show all")
 
 
 def may_change(request: HttpRequest, user: User) -> bool:
@@ -135,9 +136,7 @@ def act_on_account(request: HttpRequest, user_id: int, deed: str) -> HttpRespons
     if form.is_valid():
         reason = form.cleaned_data["reason"]
         do(user, reason, by=by)
-        LogEntry.objects.log_actions(
-            user_id=by.pk, queryset=[user], action_flag=CHANGE, change_message=f"{title}: {reason}", single_object=True
-        )
+        note_for_staff(user, by, f"{title}: {reason}")
         messages.success(request, f"{user}: {title.lower()}d.")
         return redirect(back)
     context = {
@@ -156,7 +155,3 @@ def _consequences(user: User, deed: str) -> list[str]:
         DEACTIVATED,
         *([f"Left without an owner who can sign in: {', '.join(names)}."] if names else []),
     ]
-
-
-def _link(address: str, text: str) -> SafeString:
-    return format_html('<a class="{}" href="{}">{}</a>', "text-primary-600 dark:text-primary-500", address, text)

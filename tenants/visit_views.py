@@ -9,23 +9,18 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import Resolver404, resolve, reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST
 
 from tenants import visits
 from tenants.models import Tenant, User
+from tenants.staff_pages import staff_link
 
 
 def link_to_visit(tenant_id: int, to: str) -> SafeString:
     """For the admin's pages of a company and of what it owns; `to` is the path of the customer's page."""
     address = f"{reverse('staff_visit', args=[tenant_id])}?{urlencode({'to': to})}"
-    return format_html(
-        '<a class="{}" href="{}">{}</a>',
-        "text-primary-600 dark:text-primary-500",
-        address,
-        "See as the customer sees it",
-    )
+    return staff_link(address, "See as the customer sees it")
 
 
 class VisitForm(forms.Form):

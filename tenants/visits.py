@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import connection, transaction
 from django.http import Http404, HttpRequest
 
@@ -18,6 +17,7 @@ from tenants.audit import note
 from tenants.enums import Role
 from tenants.models import Membership, Tenant, User
 from tenants.staff_door import may_enter
+from tenants.staff_pages import note_for_staff
 
 MINUTES: Final = 30
 _KEY: Final = "staff_visit"
@@ -66,9 +66,7 @@ def begin(request: HttpRequest, tenant: Tenant, reason: str, *, by: User) -> Non
     visit = Visit(tenant.pk, tenant.slug, by.pk, time.time() + MINUTES * 60)
     request.session[_KEY] = asdict(visit)
     note(tenant.pk, by, "(staff) looked at the pages of", tenant.name, reason=reason)
-    LogEntry.objects.log_actions(
-        user_id=by.pk, queryset=[tenant], action_flag=CHANGE, change_message=f"Visit: {reason}", single_object=True
-    )
+    note_for_staff(tenant, by, f"Visit: {reason}")
 
 
 def leave(request: HttpRequest) -> None:

@@ -25,6 +25,7 @@ from tenants.exports.parts import Part, Row, exporting, lines_of
 from tenants.exports.services import begin_anew, delete_file
 from tenants.models import Erasure, Membership, Tenant
 from tenants.scoping import every_tenant, scope
+from tenants.time_shares import time_shares
 
 SECONDS: Final = 9.0
 """A run of beat's takes no longer, so that a worker that is told to stop soon can; the next one comes within 10 s."""
@@ -47,10 +48,8 @@ def run(seconds: float = SECONDS) -> int:
     with every_tenant():
         _delete_expired()
         waiting = list(Export.objects.filter(state__in=GOING).order_by("asked_at").values_list("pk", flat=True))
-        for number, pk in enumerate(waiting):
-            # A large one must not keep the others waiting.
-            share = (until - time.monotonic()) / (len(waiting) - number)
-            _work(pk, time.monotonic() + share)
+        for pk, share in time_shares(waiting, until):
+            _work(pk, share)
         return Export.objects.filter(state__in=GOING).count()
 
 

@@ -11,11 +11,11 @@ from django.db.models import F, Func, IntegerField
 from django.utils import timezone
 
 from tenants.audit import note
-from tenants.enums import ExportState, Role
-from tenants.errors import MemberError, TenantError
+from tenants.enums import ExportState
+from tenants.errors import TenantError
 from tenants.exports.models import GOING, Export, ExportPiece
-from tenants.members import NOT_YOURS, lock_tenant
-from tenants.models import Membership, Tenant, User
+from tenants.members import lock_as_owner
+from tenants.models import Tenant, User
 from tenants.scoping import scope
 
 UNDER_WAY: Final = "An export is being made already. It is on this page when it is ready."
@@ -26,9 +26,7 @@ TOOK_BACK: Final = "Something was erased after it was made, and was in it."
 @transaction.atomic
 def ask_for_export(tenant: Tenant, *, by: User) -> Export:
     """Raises TenantError while another is being made, and MemberError for anybody but an owner."""
-    lock_tenant(tenant)
-    if not Membership.objects.filter(tenant=tenant, user=by, role=Role.OWNER).exists():
-        raise MemberError(NOT_YOURS)
+    lock_as_owner(tenant, by)
     with scope(tenant.pk):
         if Export.objects.filter(state__in=GOING).exists():
             raise TenantError(UNDER_WAY)

@@ -122,11 +122,7 @@ def test_an_invitation_is_not_for_another_account_until_it_confirms_the_address(
     expect(page.get_by_role("button", name="Accept")).to_have_count(0)
     page.get_by_role("link", name=f"add and confirm {GRACE}").click()
     page.get_by_role("textbox", name="Email").fill(GRACE)
-    page.get_by_role("button", name="Add address").click()
-    type_password_again(page)
-    expect(page.get_by_text(GRACE).first).to_be_visible()
-    open_link_of_mail(page, "Confirm your email address")
-    page.get_by_role("button", name="Confirm").click()
+    confirm_added_address(page)
     page.goto("/invitation/")
     page.get_by_role("button", name="Accept").click()
     expect(page.get_by_text("Welcome to Acme.")).to_be_visible()
@@ -214,6 +210,15 @@ def test_sessions_are_listed_and_the_others_ended(opened, owner):
     expect(desk.locator(".sessions li")).to_have_count(1)
     phone.goto("/t/acme/")
     expect(phone.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def confirm_added_address(page: Page) -> None:
+    """What follows on typing Grace's address on the page of one's addresses."""
+    page.get_by_role("button", name="Add address").click()
+    type_password_again(page)
+    expect(page.get_by_text(GRACE).first).to_be_visible()
+    open_link_of_mail(page, "Confirm your email address")
+    page.get_by_role("button", name="Confirm").click()
 
 
 def type_password_again(page: Page) -> None:
@@ -312,11 +317,7 @@ def test_an_address_is_changed_by_adding_confirming_and_making_it_primary(opened
     fill_sign_in(page, owner.email)
     page.goto("/accounts/email/")
     page.get_by_label("Email").fill(GRACE)
-    page.get_by_role("button", name="Add address").click()
-    type_password_again(page)
-    expect(page.get_by_text(GRACE).first).to_be_visible()
-    open_link_of_mail(page, "Confirm your email address")
-    page.get_by_role("button", name="Confirm").click()
+    confirm_added_address(page)
     page.goto("/accounts/email/")
     page.get_by_label(GRACE).check()
     page.get_by_role("button", name="Make primary").click()
