@@ -17,7 +17,7 @@ control_socket_disable = True
 
 def on_starting(_server: Any) -> None:
     """What a bad setting or mapping would make of each worker ends the server instead, with one message."""
-    import config.settings  # noqa: F401  # to read a bad one is to stop
+    import config.settings  # noqa: F401  # reading them ends the server when one is bad
 
     # In a process of its own: with Django loaded here, a reload (HUP) would go on with the old code.
     check = multiprocessing.get_context("fork").Process(target=_check_mappings)

@@ -26,7 +26,7 @@ def members(request: TenantRequest) -> HttpResponseBase:
     search = searched(request)
     page = page_of(members_of(request.tenant, search), request)
     for member in page:
-        member.is_changeable = request.membership.may_change(member)  # type: ignore[attr-defined]  # for the template
+        member.is_changeable = request.membership.may_change(member)  # type: ignore[attr-defined]  # no field: the page's template asks
     return render(request, "tenants/members.html", {"page": page, "search": search})
 
 

@@ -23,7 +23,7 @@ def raised():
     """The exc_info of an error with a payload in its message, its cause's and its notes."""
     try:
         try:
-            raise KeyError(SECRET)  # noqa: TRY301  # a cause
+            raise KeyError(SECRET)  # noqa: TRY301  # to be the cause of the next
         except KeyError as cause:
             cause.add_note(SECRET)
             raise ValueError(f"Failing row contains ({SECRET})") from cause

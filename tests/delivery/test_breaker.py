@@ -25,7 +25,7 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 @pytest.fixture(autouse=True)
 def no_doubt():
-    breaker._doubted.clear()  # noqa: SLF001  # of another test
+    breaker._doubted.clear()  # noqa: SLF001  # what another test left in it
 
 
 def answered(region, source_id, outcome, status=200):

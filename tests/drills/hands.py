@@ -196,7 +196,7 @@ def _answer(line: str) -> dict[str, Any]:
 
 
 def _say(answer: dict[str, Any]) -> None:
-    print(json.dumps(answer), flush=True)  # noqa: T201  # the protocol
+    print(json.dumps(answer), flush=True)  # noqa: T201  # the drill reads its answer there
 
 
 def main() -> None:

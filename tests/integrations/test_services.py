@@ -97,7 +97,7 @@ def test_connect_source_with_an_impossible_key_leaves_nothing(tenant, changes):
 
 def test_connect_source_with_an_unknown_region_leaves_nothing(tenant):
     with pytest.raises(ValueError, match="'mars' is not a valid Region"):
-        services.connect_source(tenant, name="Main", region="mars", write_key=Secret(WRITE_KEY))  # type: ignore[arg-type]  # the point
+        services.connect_source(tenant, name="Main", region="mars", write_key=Secret(WRITE_KEY))  # type: ignore[arg-type]  # the mistake itself
 
     assert not Source.objects.exists()
 

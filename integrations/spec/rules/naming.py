@@ -91,7 +91,7 @@ def _name_findings(name: str, category: str | None) -> tuple[Finding, ...]:
 def is_proper_case(name: str) -> bool:
     """Each word with a capital first, small words like "to" apart. Scripts without capitals are always right."""
     words = name.split(" ")
-    if any(not word or "_" in word for word in words) or (len(name) > 3 and name.isupper() and " " in name):  # noqa: PLR2004  # an acronym
+    if any(not word or "_" in word for word in words) or (len(name) > 3 and name.isupper() and " " in name):  # noqa: PLR2004  # longer than an acronym
         return False
     first, *others = words
     if not _begins_well(first) or (not others and _BOUNDARY.search(first)):

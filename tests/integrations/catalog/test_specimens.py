@@ -62,7 +62,7 @@ def of_an_object(activity: object) -> dict[str, object]:
     return {}
 
 
-def of_nothing_known(activity: "Nowhere") -> dict[str, object]:  # type: ignore[name-defined]  # noqa: F821  # a name of nothing
+def of_nothing_known(activity: "Nowhere") -> dict[str, object]:  # type: ignore[name-defined]  # noqa: F821  # a name of nothing is what it tests
     return {}
 
 
