@@ -1,5 +1,6 @@
 """The cast of most tests: a tenant with an owner, an admin and a viewer, and a stranger who must see nothing of it."""
 
+import hypothesis
 import pytest
 from allauth.account.models import EmailAddress
 from django.test import Client
@@ -14,6 +15,10 @@ from tenants.staff_door import SHOWN
 PASSWORD = "correct horse battery"
 WRITE_KEY = "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"
 OTHER_WRITE_KEY = "zYxWvUtSrQpOnMlKjIhGfEdCbA543210"
+
+# How long an example takes says what else the machine does, and nothing of what is tested.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
