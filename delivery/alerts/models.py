@@ -83,7 +83,7 @@ class AlertChoice(models.Model):
 
 
 class Alert(models.Model):
-    """One message to a tenant's members, about one incident or many. `items`: delivery/alerts/items.py."""
+    """One message to a tenant's members, about one incident or many. `items`: delivery/alerts/telling.py."""
 
     id = models.BigAutoField(primary_key=True)
     tenant = models.ForeignKey(Tenant, models.CASCADE, db_index=False, related_name="+")
