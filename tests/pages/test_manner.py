@@ -1,5 +1,6 @@
 """What every page of ours keeps to: one heading, a title, a language, nothing inline or from afar."""
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -62,3 +63,9 @@ def test_titles_tell_the_pages_of_a_company_apart(world: World):
         seen.feed(client.get(row_of(address).path(address, world)).content.decode())
         titles.setdefault(seen.title, []).append(address.name)
     assert [names for names in titles.values() if len(names) > 1] == []
+
+
+def test_a_card_of_the_admin_has_names_for_its_columns_or_no_row_for_them(world: World):
+    page = world.client("staff").get(f"/admin/integrations/source/{world.values['source_id']}/change/").content.decode()
+    assert "Do something; the next page asks first" in page
+    assert re.findall(r"<th[^>]*>\s*</th>", page) == []
