@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from delivery import admin_search
-from delivery.admin_states import states_of
+from delivery import admin_search, admin_states
+from delivery.admin_states import newest_in, states_of
 from delivery.models import Attempt, Batch, Event, Lane, Pending, RateHold, Refusal
 from integrations.enums import SourceState
 from tenants.scoping import every_tenant
@@ -282,6 +282,27 @@ def test_filters_of_events_without_an_index_look_at_the_newest(staff_client, sou
     newest = make_event(source, captured_at=timezone.now())
     for asked in ({"within": "1h"}, {"region": "us"}, {"type": "track"}):
         assert found(staff_client, "event", **asked) == [newest.pk]
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_newest_waiting_events_are_found_source_by_source(source, other_source, monkeypatch, most):
+    """The third is accepted, and the fifth is of a source that captures much."""
+    monkeypatch.setattr(admin_states, "MOST_EVENTS", most)
+    owners = [source, other_source, source, source, other_source, other_source]
+    events = [make_event(owner) for owner in owners]
+    waiting = [wait(event).pk for number, event in enumerate(events) if number != 2]
+    with every_tenant():
+        assert newest_in("waiting") == sorted(waiting, reverse=True)[:most]
+
+
+def test_newest_events_in_a_state_are_those_of_the_newest_batches(source, monkeypatch):
+    monkeypatch.setattr(admin_states, "MOST_EVENTS", 3)
+    events = [make_event(source) for _ in range(6)]
+    for some in (events[:2], events[2:4], events[4:]):
+        make_batch(source, some, "quarantined")
+    with every_tenant():
+        assert newest_in("quarantined") == [event.pk for event in events[5:2:-1]]
+        assert newest_in("accepted") == []
 
 
 def test_states_are_looked_up_for_the_events_of_the_page_alone(staff_client, source):

@@ -311,3 +311,15 @@ def test_replay_tells_how_far_it_has_looked(source, set_aside, monkeypatch):
     told = []
     replay.count(source, Criteria(answer=501), lambda *numbers: told.append(numbers))
     assert told == [(3, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("criterion", ["since", "until"])
+def test_replay_by_time_takes_events_that_got_their_ids_in_another_order(source, set_aside, criterion):
+    """Of two captures the one that began first may have waited, and got the later id."""
+    first, second, *others = set_aside()
+    now = database_now()
+    for event_id, minutes in ((first, 1), (second, 3), *((other, 30) for other in others)):
+        Event.objects.filter(pk=event_id).update(captured_at=now - timedelta(minutes=minutes))
+    span = {"since": now - timedelta(minutes=2)} if criterion == "since" else {"until": now - timedelta(minutes=2)}
+    chosen = [each.id for each in select(source, Criteria(**span)).events]
+    assert chosen == ([first] if criterion == "since" else [second, *others])
