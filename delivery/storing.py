@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from django.db import connection
@@ -85,7 +85,7 @@ def _cursor() -> CursorWrapper:
 
     Django's own puts them into its text, where each is escaped, and read again letter by letter.
     """
-    cursor = psycopg.Cursor(connection.connection)
+    cursor: Any = psycopg.Cursor(connection.connection)
     return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 
@@ -97,7 +97,7 @@ def _send(cursor: CursorWrapper, sources: Sequence[Source], prepared: Sequence[P
         identifiers.derive(source_id, client_id) if client_id else minted
         for source_id, client_id, minted in zip(source_ids, client_ids, identifiers.mint(len(each)), strict=True)
     ]
-    values = {
+    values: dict[str, Any] = {
         "tenant": sources[0].tenant_id,
         "sources": _array(map(str, source_ids)),
         "message_ids": _array(message_ids),

@@ -48,7 +48,7 @@ def _has_sound_values(call: dict[Any, Any], encoded: bytes) -> bool:
 
 
 def _has_sound_fields(call: dict[Any, Any]) -> bool:
-    kind = call.get("type")
+    kind: Any = call.get("type")
     needed = _NEEDED.get(kind) if isinstance(kind, str) else None
     if needed is None or (needed and not _is_text(call.get(needed))):
         return False
