@@ -373,7 +373,7 @@ def test_state_of_an_event_is_of_its_last_batch(source):
     make_batch(source, [halved], "quarantined", parent=parent)
     alone = make_event(source)
     with every_tenant():
-        states = states_of(Event.objects.all())
+        states = states_of(list(Event.objects.all()))
     assert states == {waiting.pk: "waiting", halved.pk: "quarantined", lost.pk: "split", alone.pk: None}
 
 

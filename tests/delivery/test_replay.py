@@ -320,6 +320,7 @@ def test_replay_by_time_takes_events_that_got_their_ids_in_another_order(source,
     now = database_now()
     for event_id, minutes in ((first, 1), (second, 3), *((other, 30) for other in others)):
         Event.objects.filter(pk=event_id).update(captured_at=now - timedelta(minutes=minutes))
-    span = {"since": now - timedelta(minutes=2)} if criterion == "since" else {"until": now - timedelta(minutes=2)}
-    chosen = [each.id for each in select(source, Criteria(**span)).events]
+    moment = now - timedelta(minutes=2)
+    span = Criteria(since=moment) if criterion == "since" else Criteria(until=moment)
+    chosen = [each.id for each in select(source, span).events]
     assert chosen == ([first] if criterion == "since" else [second, *others])
