@@ -63,8 +63,11 @@ WITH source AS MATERIALIZED (
     FROM lane CROSS JOIN content WHERE delivery_lane.source_id = lane.source_id
 )
 SELECT lane.mark, batch.id, tenant_id, event_ids::text, bytes::int, first, last
-FROM lane CROSS JOIN content LEFT JOIN batch ON true
+FROM lane CROSS JOIN content LEFT JOIN batch ON true;
+
+SET LOCAL synchronous_commit = off
 """
+# The commit need not wait for the disk: see LEASE_LANES in delivery/lanes.py.
 # One statement claims and writes the batch, in the order of locks that delivery/lanes.py tells: each round trip is
 # time in which a full lane sends nothing. A comma follows each payload but the last, hence the one byte more and less.
 # The rows are deleted by their place: offered a join, the planner reads all that is pending (65 ms for a cut among

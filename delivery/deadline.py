@@ -1,7 +1,7 @@
 """Sockets that keep to a deadline for a whole request.
 
-httpx's timeouts limit each single read and write: an answer that comes as one byte a second never breaks them, and in
-its headers no code of ours runs between two bytes. Here each operation gets what is left of the request's time.
+httpcore's timeouts limit each single read and write: an answer that comes as one byte a second never breaks them, and
+in its headers no code of ours runs between two bytes. Here each operation gets what is left of the request's time.
 """
 
 import ssl

@@ -5,12 +5,16 @@
 -- ARGV[1]: microseconds between two requests. ARGV[2]: the longest wait that the caller accepts, in microseconds.
 -- ARGV[3]: so many failing sources open the breaker. ARGV[4]: seconds that a probe lasts.
 -- ARGV[5]: the wait, in microseconds, of whoever the breaker keeps out. ARGV[6]: the source that asks.
+-- ARGV[7]: microseconds until the request can begin; its wait counts from then. ARGV[8]: microseconds that it may begin
+-- late: the key's next one is that much later. Neither is more than ARGV[2].
 -- Gives back the wait and the number of failing sources. A permit is taken only when the wait is one that is accepted.
 -- A wait of -1: use your own share.
 local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
+local lead = tonumber(ARGV[7])
+local now = time[1] * 1000000 + time[2] + lead
 local interval = tonumber(ARGV[1])
 local patience = tonumber(ARGV[2])
+local span = tonumber(ARGV[8])
 -- In the last second nobody gets one, so that the permits of the shares have left the second that counts.
 local shared = redis.call('PTTL', KEYS[3])
 if shared > 1100 then
@@ -19,8 +23,8 @@ elseif shared >= 0 then
     return {patience + 1 + shared * 1000, 0}
 end
 local free = tonumber(redis.call('GET', KEYS[1]) or now)
--- Further ahead than any permit can have set it: the clock was put back since.
-if free < now or free > now + patience + interval then
+-- Further ahead than any permit can have set it, lead and span included: the clock was put back since.
+if free < now or free > now + 3 * patience + interval then
     free = now
 end
 local wait = free - now
@@ -29,8 +33,9 @@ if wait <= patience then
     if KEYS[4] and failing >= tonumber(ARGV[3]) and not redis.call('SET', KEYS[5], ARGV[6], 'NX', 'EX', ARGV[4]) then
         return {tonumber(ARGV[5]), failing}
     end
-    local milliseconds = math.ceil((wait + interval) / 1000)
-    redis.call('SET', KEYS[1], string.format('%.0f', free + interval), 'PX', milliseconds)
+    local next = free + span + interval
+    local milliseconds = math.ceil((lead + next - now) / 1000)
+    redis.call('SET', KEYS[1], string.format('%.0f', next), 'PX', milliseconds)
 end
 -- Counted here, where it costs no round trip of its own; delivery/metrics.py reads it.
 local bound = wait == 0 and '0' or wait <= 20000 and '20' or wait <= 50000 and '50' or wait <= 100000 and '100' or 'more'

@@ -55,8 +55,12 @@ WITH free AS MATERIALIZED (
 UPDATE delivery_lane AS lane
 SET lease_token = free.token, leased_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 FROM free WHERE lane.source_id = free.source_id
-RETURNING lane.source_id, lane.lease_token, free.failing, free.proven, free.clear
+RETURNING lane.source_id, lane.lease_token, free.failing, free.proven, free.clear;
+
+SET LOCAL synchronous_commit = off
 """
+# Nothing has to outlive a crash of the database before the attempt does, whose commit waits for the disk and takes
+# along all that was written before. So a request waits once and not three times, while others write much.
 
 
 def lease(source_id: int) -> Lease | None:

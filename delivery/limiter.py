@@ -50,11 +50,17 @@ SCRIPT: Final = (Path(__file__).parent / "gcra.lua").read_text()
 
 
 class Asked(NamedTuple):
-    """Who asks for a permit. Without a region the breaker is not asked."""
+    """Who asks for a permit. Without a region the breaker is not asked.
+
+    In microseconds: the request will begin `lead` from now at the earliest, and may begin up to `span` late, which is
+    `PATIENCE` at most; the key's next permit comes that much later.
+    """
 
     rate_key: str
     region: str = ""
     source_id: int = 0
+    lead: int = 0
+    span: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,14 @@ class Permit:
     """For one request at a moment, on the monotonic clock; `wait` seconds from `asked_at` at the earliest.
 
     Redis gave it at some time between `asked_at` and `given_at`. So the request begins no earlier than `wait` after the
-    later one, and its lateness counts from the earlier one.
+    later one, and its lateness counts from the earlier one. `span` more seconds of it were asked for.
     """
 
     rate_key: str
     wait: float
     asked_at: float
     given_at: float
+    span: float = 0.0
 
     @property
     def is_given(self) -> bool:
@@ -81,7 +88,7 @@ class Permit:
 
     @property
     def is_late(self) -> bool:
-        return time.monotonic() > self.asked_at + self.wait + LATE_SECONDS
+        return time.monotonic() > self.asked_at + self.wait + LATE_SECONDS + self.span
 
 
 def permit(rate_key: str, region: str = "", source_id: int = 0) -> Permit:
@@ -97,13 +104,15 @@ def permits(asked: Sequence[Asked]) -> list[Permit]:
             waits = ask(partial(_return_together, asked))
     except RedisUnavailableError:
         waits = [OWN_SHARE] * len(asked)
-    waits = [
-        _LOCAL.permit(each.rate_key) if wait == OWN_SHARE else wait for each, wait in zip(asked, waits, strict=True)
-    ]
+    waits = [_LOCAL.permit(each) if wait == OWN_SHARE else wait for each, wait in zip(asked, waits, strict=True)]
     given_at = time.monotonic()
-    return [
-        Permit(each.rate_key, wait / 1_000_000, asked_at, given_at) for each, wait in zip(asked, waits, strict=True)
-    ]
+    return [_permit(each, wait, asked_at, given_at) for each, wait in zip(asked, waits, strict=True)]
+
+
+def _permit(asked: Asked, wait: int, asked_at: float, given_at: float) -> Permit:
+    """With a lead it is as if it had been asked for that much later."""
+    lead = asked.lead / 1_000_000
+    return Permit(asked.rate_key, wait / 1_000_000, asked_at + lead, given_at + lead, asked.span / 1_000_000)
 
 
 def keep(permit_: Permit) -> bool:
@@ -152,8 +161,8 @@ def _question(asked: Asked) -> dict[str, Any]:
     if asked.region:
         names += breaker.keys(asked.region)
     kept_out = round(breaker.KEPT_OUT_SECONDS * 1_000_000)
-    limits = [INTERVAL, PATIENCE, breaker.FAILING_SOURCES, breaker.PROBE_SECONDS, kept_out, asked.source_id]
-    return {"keys": names, "args": limits}
+    limits = [INTERVAL, PATIENCE, breaker.FAILING_SOURCES, breaker.PROBE_SECONDS, kept_out]
+    return {"keys": names, "args": [*limits, asked.source_id, asked.lead, asked.span]}
 
 
 @cache
@@ -174,16 +183,17 @@ class LocalShare:
         self._begun: int | None = None
         self._free: dict[str, int] = {}
 
-    def permit(self, rate_key: str) -> int:
-        """Microseconds to wait; a permit is taken when they are no more than `PATIENCE`."""
+    def permit(self, asked: Asked) -> int:
+        """Microseconds to wait after the lead; a permit is taken when they are no more than `PATIENCE`."""
         interval = INTERVAL * settings.WORKER_PROCESSES
         with self._lock:
             now = time.monotonic_ns() // 1_000
             self._begun = now if self._begun is None else self._begun
-            free = max(self._free.get(rate_key, 0), self._begun + round(FIRST_SECONDS * 1_000_000), now)
-            wait = free - now
+            earliest = now + asked.lead
+            free = max(self._free.get(asked.rate_key, 0), self._begun + round(FIRST_SECONDS * 1_000_000), earliest)
+            wait = free - earliest
             if wait <= PATIENCE:
-                self._free[rate_key] = free + interval
+                self._free[asked.rate_key] = free + asked.span + interval
             return wait
 
     def leave(self) -> bool:

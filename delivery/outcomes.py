@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 
-import httpx
+import httpcore
 import orjson
 
 from delivery.encoding import storable
@@ -48,9 +48,9 @@ def no_answer(error: Exception) -> Answer:
     """The answer of an exception. What failed before a connection stood has surely sent nothing."""
     kind = type(error).__name__
     match error:
-        case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout() | httpx.UnsupportedProtocol():
+        case httpcore.ConnectError() | httpcore.ConnectTimeout() | httpcore.PoolTimeout():
             return Answer(Outcome.NOT_SENT, ambiguous=False, text=kind)
-        case httpx.TimeoutException():
+        case httpcore.TimeoutException():
             return Answer(Outcome.TIMEOUT, ambiguous=True, text=kind)
     return Answer(Outcome.BROKEN, ambiguous=True, text=kind)
 

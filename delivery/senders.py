@@ -22,25 +22,28 @@ class Senders:
     """Reserve a thread first: an attempt that was written down must not wait in a queue."""
 
     def __init__(self, name: str) -> None:
-        self._free = threading.BoundedSemaphore(THREADS)
+        self._free = THREADS
+        self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=f"sender-{name}")
 
-    def reserve(self) -> bool:
-        return self._free.acquire(blocking=False)
+    @property
+    def free(self) -> int:
+        return self._free
 
-    def has_room(self) -> bool:
-        free = self.reserve()
-        if free:
-            self.give_back()
-        return free
+    def reserve(self) -> bool:
+        with self._lock:
+            reserved = self._free > 0
+            self._free -= reserved
+        return reserved
 
     def give_back(self) -> None:
-        self._free.release()
+        with self._lock:
+            self._free += 1
 
     def start(self, request: Callable[[], Answer]) -> "Future[Answer]":
         """Make the request, in the thread that was reserved."""
         future = self._pool.submit(request)
-        future.add_done_callback(lambda _future: self._free.release())
+        future.add_done_callback(lambda _future: self.give_back())
         return future
 
 

@@ -53,13 +53,13 @@ class Share:
         with self._lock:
             self._parked |= dict.fromkeys(source_ids)
 
-    def take(self) -> list[int]:
+    def take(self, most: int = LANES_PER_TURN) -> list[int]:
         """Lanes for a turn to begin with; none while the share is taken or another turn is just beginning."""
         with self._lock:
             if self._beginning or self._taken >= _Slots.of_region or not self._parked:
                 return []
             self._taken += 1
-            self._beginning = self._next()
+            self._beginning = self._next(most)
             return self._beginning
 
     def begun(self, lanes: list[int]) -> list[int]:
@@ -83,9 +83,9 @@ class Share:
                 self._beginning = None
             return self._next()
 
-    def _next(self) -> list[int]:
+    def _next(self, most: int = LANES_PER_TURN) -> list[int]:
         """As many as one turn takes."""
-        lanes = list(islice(self._parked, LANES_PER_TURN))
+        lanes = list(islice(self._parked, min(most, LANES_PER_TURN)))
         for source_id in lanes:
             del self._parked[source_id]
         return lanes
@@ -101,8 +101,10 @@ def take_turn_of(region: str, source_ids: Sequence[int]) -> None:
         take_turn(source_ids)
         return
     share.park(source_ids)
-    # With every thread at a request that hangs, the turn would read and cut for nothing. The sweep asks again.
-    if senders(Region(region)).has_room() and (lanes := share.take()):
+    # For more lanes than there are threads the turn would read and cut for nothing. With every thread at a request that
+    # hangs, the sweep asks again.
+    free = senders(Region(region)).free
+    if free and (lanes := share.take(free)):
         try:
             take_turn(lanes, begun=lambda: hint(share.begun(lanes), region), may_go_on=share.has_slots)
         finally:

@@ -36,6 +36,9 @@ LONGEST_SECONDS: Final = 20.0
 LINGER_SECONDS: Final = 1.0
 """So long a turn waits for an answer with nothing else to do. Then the request's own thread waits, and records it."""
 
+GATHER_SECONDS: Final = 0.05
+"""Answers for lanes that have no more to send are recorded together, when they come within that time."""
+
 TROUBLE_SECONDS: Final = 30.0
 """An error that nobody foresaw: the lane is left alone for a while instead of failing again at once."""
 
@@ -136,8 +139,9 @@ class Turn:
         landed = []
         with suppress(Empty):
             landed.append(self._landed.get(timeout > 0, timeout))
-            while True:
-                landed.append(self._landed.get_nowait())
+            ends = time.monotonic() + (0.0 if any(run.going for run in self._runs) else GATHER_SECONDS)
+            while len(landed) < len(self._by_flight):
+                landed.append(self._landed.get(timeout=max(0.0, ends - time.monotonic())))
         return landed
 
     def _is_idle(self) -> bool:

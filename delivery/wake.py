@@ -55,10 +55,10 @@ def wake(source_ids: Sequence[int], region: str) -> None:
 courier: Final = Courier(wake)
 
 
-def hint(source_ids: Sequence[int], region: str) -> None:
-    """Send the hints, flag or no flag. Never raises."""
-    for start in range(0, len(source_ids), LANES_PER_TURN):
-        some = list(source_ids[start : start + LANES_PER_TURN])
+def hint(source_ids: Sequence[int], region: str, *, at_once: int = LANES_PER_TURN) -> None:
+    """Send the hints, each for so many lanes, flag or no flag. Never raises."""
+    for start in range(0, len(source_ids), at_once):
+        some = list(source_ids[start : start + at_once])
         try:
             current_app.send_task(TURN, [some], queue=region, retry=False, ignore_result=True)
         except Exception as error:  # noqa: BLE001  # whatever a broken broker raises: the caller's work is done and stays so

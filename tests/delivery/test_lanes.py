@@ -5,10 +5,11 @@ import pytest
 from django.db import connection
 
 from delivery import lanes
-from delivery.batching import new_batch
+from delivery.batching import cut, new_batch
 from delivery.clock import database_now
 from delivery.enums import Hold
 from delivery.models import Batch, Lane
+from delivery.outbox import capture
 from integrations.secrets import Secret
 from integrations.services import pause_source, replace_write_key, resume_source
 from tests.conftest import OTHER_WRITE_KEY
@@ -21,6 +22,18 @@ def test_lease_makes_the_lane_at_first_need(source):
     Lane.objects.all().delete()
     assert sure(lanes.lease(source.pk)).source_id == source.pk
     assert sure(Lane.objects.get().leased_until) > database_now() + timedelta(seconds=40)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_follows_lease_and_cut_waits_for_the_disk_again(source, call):
+    """An attempt that a crash of the database undoes would be made twice without a trace."""
+    capture(source.tenant_id, call)
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = on")
+        assert cut(sure(lanes.lease(source.pk)))
+        cursor.execute("SHOW synchronous_commit")
+        assert cursor.fetchone() == ("on",)
+        cursor.execute("RESET synchronous_commit")
 
 
 def test_lease_of_a_source_that_is_gone_is_none(db):

@@ -14,10 +14,12 @@ from delivery.limiter import (
     PATIENCE,
     SCRIPT,
     SHARED,
+    Asked,
     LocalShare,
     Permit,
     keep,
     permit,
+    permits,
 )
 from delivery.redis_link import REST_SECONDS, ask
 
@@ -27,8 +29,9 @@ def redis_now():
     return seconds * 1_000_000 + microseconds
 
 
-def run_script(interval=INTERVAL, patience=PATIENCE, key="test"):
-    return ask(lambda redis: redis.eval(SCRIPT, 3, key, "counts", SHARED, interval, patience))[0]
+def run_script(interval=INTERVAL, patience=PATIENCE, key="test", lead=0, span=0):
+    arguments = [interval, patience, "", "", "", "", lead, span]
+    return ask(lambda redis: redis.eval(SCRIPT, 3, key, "counts", SHARED, *arguments))[0]
 
 
 def test_interval_lets_fifty_requests_come_in_a_second_at_most_when_one_is_forty_milliseconds_late():
@@ -41,6 +44,25 @@ def test_permits_are_spaced_by_the_interval():
     waits = [run_script(interval=10_000_000, patience=60_000_000) for _ in range(4)]
     assert waits[0] == 0
     assert all(9_000_000 < later - earlier <= 10_000_000 for earlier, later in pairwise(waits))
+
+
+def test_wait_counts_from_the_moment_that_was_asked_for():
+    assert run_script(interval=10_000_000, patience=60_000_000, lead=5_000_000) == 0
+    assert 14_000_000 < run_script(interval=10_000_000, patience=60_000_000) <= 15_000_000
+    assert 19_000_000 < run_script(interval=10_000_000, patience=60_000_000, lead=5_000_000) <= 20_000_000
+
+
+def test_the_next_permit_is_later_by_the_time_in_which_a_request_may_begin():
+    assert run_script(interval=10_000_000, patience=60_000_000, span=7_000_000) == 0
+    assert 16_000_000 < run_script(interval=10_000_000, patience=60_000_000) <= 17_000_000
+
+
+def test_a_permit_for_a_span_is_kept_by_a_request_that_begins_in_it():
+    [later] = permits([Asked("a", lead=50_000, span=60_000_000)])
+    assert 0.04 < later.seconds_left <= 0.05
+    past = replace(later, asked_at=later.asked_at - 30, given_at=later.given_at - 30)
+    assert not past.is_late
+    assert replace(past, span=0.0).is_late
 
 
 def test_permit_that_is_too_far_off_is_not_taken():
@@ -56,8 +78,8 @@ def test_a_time_that_no_permit_can_have_set_is_discarded():
 
 
 def test_a_time_that_a_permit_can_have_set_is_kept():
-    ask(lambda redis: redis.set("test", redis_now() + PATIENCE + INTERVAL))
-    assert PATIENCE < run_script() <= PATIENCE + INTERVAL
+    ask(lambda redis: redis.set("test", redis_now() + 3 * PATIENCE + INTERVAL))
+    assert PATIENCE < run_script() <= 3 * PATIENCE + INTERVAL
 
 
 def test_keys_are_limited_apart_and_forgotten_soon():
@@ -157,8 +179,17 @@ def test_local_share_spaces_by_the_number_of_processes(settings, monkeypatch):
     monkeypatch.setattr(limiter, "FIRST_SECONDS", 0.1)
     taken: list[int] = []
     while len(taken) < 4:
-        wait = share.permit("a")
+        wait = share.permit(Asked("a"))
         if wait <= PATIENCE:
             taken.append(time.monotonic_ns() // 1_000 + wait)
         time.sleep(wait / 2_000_000)
     assert all(later - earlier >= 2 * INTERVAL - 1_000 for earlier, later in pairwise(taken))
+
+
+def test_local_share_keeps_to_lead_and_span(settings, monkeypatch):
+    settings.WORKER_PROCESSES = 1
+    share = LocalShare()
+    monkeypatch.setattr(limiter, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(limiter, "PATIENCE", 60_000_000)
+    assert share.permit(Asked("a", lead=10_000_000, span=20_000_000)) == 0
+    assert 29_000_000 < share.permit(Asked("a")) - INTERVAL <= 30_000_000

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-import httpx
+import httpcore
 import pytest
 
 from delivery.enums import Outcome
@@ -86,14 +86,14 @@ def test_classify_takes_the_wait_of_a_429_from_either_header(headers, seconds):
 @pytest.mark.parametrize(
     ("error", "outcome", "ambiguous"),
     [
-        (httpx.ConnectError("x"), Outcome.NOT_SENT, False),
-        (httpx.ConnectTimeout("x"), Outcome.NOT_SENT, False),
-        (httpx.PoolTimeout("x"), Outcome.NOT_SENT, False),
-        (httpx.ReadTimeout("x"), Outcome.TIMEOUT, True),
-        (httpx.WriteTimeout("x"), Outcome.TIMEOUT, True),
-        (httpx.ReadError("x"), Outcome.BROKEN, True),
-        (httpx.WriteError("x"), Outcome.BROKEN, True),
-        (httpx.RemoteProtocolError("x"), Outcome.BROKEN, True),
+        (httpcore.ConnectError("x"), Outcome.NOT_SENT, False),
+        (httpcore.ConnectTimeout("x"), Outcome.NOT_SENT, False),
+        (httpcore.PoolTimeout("x"), Outcome.NOT_SENT, False),
+        (httpcore.ReadTimeout("x"), Outcome.TIMEOUT, True),
+        (httpcore.WriteTimeout("x"), Outcome.TIMEOUT, True),
+        (httpcore.ReadError("x"), Outcome.BROKEN, True),
+        (httpcore.WriteError("x"), Outcome.BROKEN, True),
+        (httpcore.RemoteProtocolError("x"), Outcome.BROKEN, True),
         (ConnectionResetError("x"), Outcome.BROKEN, True),
     ],
 )

@@ -118,6 +118,15 @@ def test_sweep_gives_a_lane_that_failed_a_task_of_its_own(waiting, tenant, call)
     assert hints("us") == [[others[1].pk], [waiting.pk, others[0].pk, others[2].pk]]
 
 
+def test_sweep_puts_many_lanes_in_a_hint(waiting, tenant, call, monkeypatch):
+    monkeypatch.setattr(sweep, "LANES_PER_HINT", 2)
+    others = [make_source(tenant, OTHER_WRITE_KEY, name=f"Source {number}") for number in range(2)]
+    capture(tenant.pk, call, sources=others)
+    forget_hints()
+    sweep.sweep()
+    assert hints("us") == [[waiting.pk, others[0].pk], [others[1].pk]]
+
+
 def test_sweep_adds_nothing_to_a_queue_that_is_full(waiting, monkeypatch):
     monkeypatch.setattr(sweep, "QUEUED_TURNS", 2)
     for _ in range(5):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from delivery import lanes, limiter
+from delivery import lanes, limiter, wave
+from delivery.batching import new_batch
 from delivery.models import Attempt, Batch, Lane, Pending
 from delivery.outbox import capture
 from delivery.runs import Run
@@ -11,6 +12,7 @@ from delivery.turn import take_turn
 from delivery.wave import begin_wave
 from integrations.enums import Region
 from tests.conftest import OTHER_WRITE_KEY, WRITE_KEY
+from tests.delivery.hinting import forget_hints, hints
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("everything")]
 
@@ -27,6 +29,59 @@ def waiting(source, other_source, call):
 def no_permits(monkeypatch):
     """No wait is short enough, not even none."""
     monkeypatch.setattr(limiter, "PATIENCE", -1)
+
+
+def test_wave_of_lanes_that_are_empty_by_now_is_done_with_them(
+    source, other_source, segment, django_assert_num_queries
+):
+    runs = [Run(lease) for lease in lanes.lease_many([source.pk, other_source.pk])]
+    with django_assert_num_queries(7):
+        begin_wave(runs)
+    assert [(run.going, run.flights) for run in runs] == [(False, {})] * 2
+
+
+def test_wave_leaves_a_lane_with_an_open_batch_to_its_own_turn(waiting, source):
+    new_batch(source.pk, source.tenant_id, [1], 2)
+    runs = [Run(lease) for lease in lanes.lease_many(waiting)]
+    begin_wave(runs)
+    assert [(run.going, len(run.flights)) for run in runs] == [(True, 0), (False, 1)]
+
+
+def test_wave_is_done_with_lanes_for_which_there_is_no_thread(waiting, segment):
+    pool = senders(Region.US)
+    taken = [pool.reserve() for _ in range(THREADS - 1)]
+    runs = [Run(lease) for lease in lanes.lease_many(waiting)]
+    try:
+        begin_wave(runs)
+    finally:
+        for _ in taken:
+            pool.give_back()
+    assert [(run.going, len(run.flights)) for run in runs] == [(False, 1), (False, 0)]
+    assert Pending.objects.count() == 1
+
+
+def test_lane_for_which_there_was_no_thread_is_asked_for_again(waiting, segment):
+    pool = senders(Region.US)
+    taken = [pool.reserve() for _ in range(THREADS - 1)]
+    forget_hints()
+    try:
+        take_turn(waiting)
+    finally:
+        for _ in taken:
+            pool.give_back()
+    assert hints("us") == [[waiting[1]]]
+
+
+def test_permits_of_a_wave_are_for_one_moment_after_the_other(waiting, monkeypatch):
+    asked: list[limiter.Asked] = []
+
+    def permits(those):
+        asked.extend(those)
+        return limiter.permits(those)
+
+    monkeypatch.setattr(wave, "permits", permits)
+    begin_wave([Run(lease) for lease in lanes.lease_many(waiting)])
+    assert [(each.lead, each.span) for each in asked] == [(0, 2 * wave.SPAN), (wave.LEAD, 2 * wave.SPAN)]
 
 
 @pytest.mark.usefixtures("no_permits")
