@@ -125,7 +125,8 @@ STAFF_ASK = {
     Attempt: [{"outcome__exact": "timeout"}, {"answer": "401"}, {"region__exact": "eu"}, {"within": "1h"}],
     Refusal: [{"reason__exact": "too_large"}, {"region": "eu"}, {"within": "1h"}],
 }
-EVERY_LIST = [{}, {"p": "3"}, {"q": "u-5"}, {"q": "acme"}, {"q": "nobody"}, {"q": str(uuid.uuid4())}, {"q": "12"}]
+NO_MESSAGE = "00000000-0000-4000-8000-000000000000"
+EVERY_LIST = [{}, {"p": "3"}, {"q": "u-5"}, {"q": "acme"}, {"q": "nobody"}, {"q": NO_MESSAGE}, {"q": "12"}]
 
 CALL = {"type": "track", "event": "Step Done", "userId": "u-1", "properties": {}}
 RECIPIENT = Recipient(email="5@person.test", tool_id="7")
@@ -169,7 +170,9 @@ STATEMENTS = {
     "deleted sources": lambda _source: erasure.orphans(),
     "alerts": lambda _source: look_around(),
     **{
-        f"staff's {model.__name__.lower()}s {asked}": lambda _source, model=model, asked=asked: staff_list(model, asked)
+        f"staff's {model._meta.verbose_name_plural} {asked}": lambda _source, model=model, asked=asked: staff_list(
+            model, asked
+        )
         for model, asks in STAFF_ASK.items()
         for asked in (*EVERY_LIST, *asks)
     },
