@@ -91,17 +91,19 @@ def replay_events(request: HttpRequest, source_id: int) -> HttpResponse:
     source, by = _asked(request, source_id)
     start = {"token": uuid.uuid4().hex, "batch": request.GET.get("batch"), "message": request.GET.get("message")}
     form = ReplayForm(request.POST if request.method == "POST" else None, initial=start)
-    cards: list[dict[str, Any]] = []
+    counted: replay.Count | None = None
     if form.is_valid():
         try:
             if "do" in request.POST:
                 reason, token = form.cleaned_data["reason"], form.cleaned_data["token"]
                 made = staff_deeds.replay_for(source, form.criteria(), reason, token=token, by=by).replay
                 return _done(request, source, by, f"Replay {made.pk} of {made.event_count} events: {reason}")
-            cards = [_count_card(replay.count(source, form.criteria()))]
+            counted = replay.count(source, form.criteria())
         except ReplayError as error:
             form.add_error(None, str(error))
-    return _page(request, source, "Send again", replay.notes(source), form, cards=cards, counting=not cards)
+    cards = [_count_card(counted)] if counted else []
+    nothing = not (counted and counted.events)
+    return _page(request, source, "Send again", replay.notes(source), form, cards=cards, counting=nothing)
 
 
 def _count_card(count: replay.Count) -> dict[str, Any]:

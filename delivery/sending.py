@@ -56,7 +56,8 @@ WITH source AS MATERIALIZED (
     RETURNING source_id
 ), claimed AS (
     UPDATE delivery_batch SET attempts_made = attempts_made + 1, crashes = crashes + %(suspected)s::int
-    FROM lane WHERE id = %(batch)s AND state = 'open' AND attempts_made = %(made)s
+    FROM lane WHERE id = %(batch)s AND delivery_batch.source_id = lane.source_id
+        AND state = 'open' AND attempts_made = %(made)s
     RETURNING id, delivery_batch.source_id, attempts_made
 )
 INSERT INTO delivery_attempt (
@@ -65,7 +66,8 @@ INSERT INTO delivery_attempt (
 SELECT id, source_id, attempts_made, %(region)s, %(version)s, %(token)s, clock_timestamp(), 'unknown', true, ''
 FROM claimed RETURNING id, started_at
 """
-# One statement for one round trip and one commit. The rows are locked in the order that delivery/lanes.py tells.
+# One statement for one round trip and one commit. The rows are locked in the order that delivery/lanes.py tells. The
+# batch has to be the lane's: a cut does not wait for the disk, and after a crash of PostgreSQL its id may be another's.
 
 
 WAIT_FOR_KEY: Final = """

@@ -36,7 +36,7 @@ def run(source, *arguments):
 def test_replay_dry_run_counts_and_changes_nothing(source, events):
     first, *rest = run(source, "--event", events[0].pk, events[1].message_id, "--dry-run").splitlines()
     assert (
-        first == f"2 events in 1 batches, the oldest captured at {events[0].captured_at.isoformat(timespec='seconds')}."
+        first == f"2 events in 1 batch, the oldest captured at {events[0].captured_at.isoformat(timespec='seconds')}."
     )
     assert rest == ["Nothing was changed."]
     assert (Replay.objects.count(), Batch.objects.get().state) == (0, BatchState.SET_ASIDE)
@@ -68,7 +68,7 @@ def test_replay_without_a_terminal_needs_a_yes(source, events):
 def test_replay_with_a_yes_queues_the_events(source, events):
     lines = run(source, "--since", "2026-01-01", "--yes", "--token", "t-1").splitlines()
     made = Replay.objects.get()
-    assert lines[-1] == f"Replay {made.pk}: 2 events in 1 batches are queued. Token: t-1"
+    assert lines[-1] == f"Replay {made.pk} has queued 2 events in 1 batch. Token: t-1"
     assert made.requested_by.endswith(" (command line)")
     again = run(source, "--since", "2026-01-01", "--yes", "--token", "t-1").splitlines()
     assert again[0] == "0 events in 0 batches."

@@ -135,7 +135,7 @@ def _confirmed(counted: Count) -> bool:
 
 def _sentences(counted: Count) -> list[str]:
     oldest = f", the oldest captured at {counted.oldest.isoformat(timespec='seconds')}" if counted.oldest else ""
-    lines = [f"{counted.events} events in {counted.batches} batches{oldest}."]
+    lines = [f"{_amount(counted.events, counted.batches)}{oldest}."]
     if counted.accepted_before:
         lines.append(f"{counted.accepted_before} of them Segment had accepted.")
     if counted.may_arrive_twice:
@@ -165,4 +165,8 @@ def _ending(done: Replayed | None) -> str:
         return (
             f"Done before, as replay {made.pk} at {made.created_at.isoformat(timespec='seconds')}. Nothing was changed."
         )
-    return f"Replay {made.pk}: {made.event_count} events in {made.batch_count} batches are queued. Token: {made.token}"
+    return f"Replay {made.pk} has queued {_amount(made.event_count, made.batch_count)}. Token: {made.token}"
+
+
+def _amount(events: int, batches: int) -> str:
+    return f"{events} event{'s' * (events != 1)} in {batches} batch{'es' * (batches != 1)}"
