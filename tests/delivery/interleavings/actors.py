@@ -148,7 +148,7 @@ class Answers:
                 self._actor.place = Place.RUNNING
             self._moved.notify_all()
 
-    def get(self, block: bool, timeout: float | None = None) -> Any:
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
         with self._moved:
             if block and not self._waiting:
                 self._actor.place = Place.AWAITING_ANSWERS
