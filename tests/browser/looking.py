@@ -59,8 +59,8 @@ def signed_in(browser: Browser, world: World, role: str, address_of_site: str, *
 def findings(page: Page, name: str, *, is_ours: bool = True) -> list[str]:
     """Of the page that is open: what the policy stopped, what axe finds serious, and what a phone cuts off.
 
-    The admin's pages are Unfold's, whose tables may be wider than a phone; they are dark in `make screenshots` only,
-    because they take twice the time of all others.
+    The admin's pages are Unfold's, whose tables may be wider than a phone. They are dark in `make screenshots` only:
+    they have to be loaded for it again.
     """
     found: list[str] = page.evaluate("window.stopped")
     is_drawn = "SCREENSHOTS" in os.environ
