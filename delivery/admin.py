@@ -9,7 +9,6 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
 from unfold.views import ChangeList
 
 from delivery import (
@@ -40,11 +39,13 @@ from integrations.staff_admin import (
     at,
     badge,
     link,
+    links_card,
     list_link,
     related,
     table_card,
     text_card,
 )
+from tenants.staff_pages import staff_link
 
 EVENTS_ON_A_PAGE: Final = 100
 
@@ -234,12 +235,12 @@ class AttemptAdmin(OfSource):
         ("batch_link", "number"),
         ("tenant_link", "source_link"),
         ("region", "source_version"),
-        ("outcome", "ambiguous"),
+        ("outcome", "may_have_arrived"),
         ("started", "took"),
         ("status_code", "retry_after"),
         "answer",
     )
-    readonly_fields = ("batch_link", "tenant_link", "source_link", "started", "took")
+    readonly_fields = ("batch_link", "tenant_link", "source_link", "may_have_arrived", "started", "took")
 
     def search_condition(self, term: str) -> Q:
         return admin_search.attempt_condition(term)
@@ -251,6 +252,10 @@ class AttemptAdmin(OfSource):
     @admin.display(description="batch")
     def batch_link(self, attempt: Attempt) -> str:
         return link(Batch(pk=attempt.batch_id))
+
+    @admin.display(description="may have arrived")
+    def may_have_arrived(self, attempt: Attempt) -> str:
+        return "Yes" if attempt.ambiguous else "No"
 
     @admin.display(description="outcome")
     def outcome_badge(self, attempt: Attempt) -> str:
@@ -312,17 +317,14 @@ def delivery_card(source: Source) -> dict[str, Any]:
     lane = related(source, "lane")
     lists = {"Events": Event, "Batches": Batch, "Attempts": Attempt, "Refusals": Refusal}
     links = [list_link(model, title, source__id__exact=source.pk) for title, model in lists.items()]
-    return table_card("Delivery", ["Lane", *lists], [[link(lane, "Lane") if lane else NOTHING, *links]])
+    return links_card("Delivery", [link(lane, "Lane"), *links] if lane else links)
 
 
 def deeds_card(source: Source) -> dict[str, Any]:
     addresses = {title: reverse("staff_act", args=[source.pk, deed]) for deed, (title, *_) in DEEDS.items()}
     addresses["Send again"] = reverse("staff_replay", args=[source.pk])
-    links = [
-        format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, title)
-        for title, address in addresses.items()
-    ]
-    return table_card("Do something; the next page asks first", [""] * len(links), [links])
+    links = [staff_link(address, title) for title, address in addresses.items()]
+    return links_card("Do something; the next page asks first", links)
 
 
 SOURCE_CARDS.extend([delivery_card, deeds_card])

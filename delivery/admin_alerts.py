@@ -25,7 +25,7 @@ class IncidentAdmin(OfSource):
     list_select_related = ("source__tenant",)
     search_fields = ("source",)
     search_help_text = "Name of the source, tenant (name or slug)"
-    fields = (("source_link", "tenant_link"), ("kind", "state_badge"), "reason", ("opened", "told", "closed"))
+    fields = (("source_link", "tenant_link"), ("kind", "state_badge"), "reason", ("opened", "told"), "closed")
     readonly_fields = ("source_link", "tenant_link", "state_badge", "opened", "told", "closed")
 
     def search_condition(self, term: str) -> Q:
@@ -89,7 +89,9 @@ class AlertMailAdmin(StaffAdmin):
             for each in obj.alert.items
         ]
         yield table_card(
-            "What the alert tells; a mail has what its member chose", ["", "What", "Source", "Reason"], rows
+            "What the alert tells; a mail has what its member chose",
+            ["How it stands", "What", "Source", "Reason"],
+            rows,
         )
 
 
@@ -102,7 +104,7 @@ class GoingLiveAdmin(OfSource):
     list_select_related = ("source__tenant",)
     search_fields = ("source",)
     search_help_text = "Name of the source, tenant (name or slug)"
-    fields = (("source_link", "tenant_link"), ("requested_by", "asked"), ("first_id", "end_id", "left_out"))
+    fields = (("source_link", "tenant_link"), ("requested_by", "asked"), ("first_id", "end_id"), "left_out")
     readonly_fields = ("source_link", "tenant_link", "asked")
 
     def search_condition(self, term: str) -> Q:

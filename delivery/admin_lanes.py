@@ -119,7 +119,8 @@ class RetentionWarningAdmin(OfSource):
         ("source_link", "tenant_link"),
         ("number", "warned"),
         ("waiting", "set_aside", "quarantined"),
-        ("oldest", "expires", "ended"),
+        ("oldest", "expires"),
+        "ended",
     )
     readonly_fields = ("source_link", "tenant_link", "warned", "oldest", "expires", "ended")
 

@@ -119,7 +119,7 @@ class StaffAdmin(ModelAdmin):
         raise NotImplementedError
 
     def cards_before(self, request: HttpRequest, obj: Any) -> Iterable[dict[str, Any]]:
-        """What an object's page shows above its fields; `table_card` and `text_card` make such cards."""
+        """What an object's page shows above its fields; `table_card`, `text_card` and `links_card` make such cards."""
         return ()
 
     def cards_after(self, request: HttpRequest, obj: Any) -> Iterable[dict[str, Any]]:
@@ -140,6 +140,10 @@ def table_card(title: str, headers: list[str], rows: Iterable[Iterable[Any]]) ->
 
 def text_card(title: str, text: str) -> dict[str, Any]:
     return {"title": title, "text": text}
+
+
+def links_card(title: str, links: Iterable[SafeString | str]) -> dict[str, Any]:
+    return {"title": title, "links": list(links)}
 
 
 def link(obj: Model | None, text: str = "") -> SafeString | str:

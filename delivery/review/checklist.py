@@ -1,6 +1,6 @@
 """The checklist of Segment's reviewers, over calls of any number, one at a time. Nothing is kept but the first failure.
 
-Points 1 to 5 and 7 are about calls, 6 and 8 about the product. What nothing was seen of is "not exercised".
+Points 1 to 5 and 7 are about calls, 6 and 8 about the product. What nothing was seen of is "not seen yet".
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +25,7 @@ DOCUMENTATION: Final = 8
 class Verdict(StrEnum):
     PASS = "pass"  # noqa: S105  # a verdict, no password
     FAIL = "fail"
-    NOT_EXERCISED = "not exercised"
+    NOT_SEEN = "not seen yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class Checklist:
         if number in self._failed:
             return self._failure(number, title)
         if self._first is None:
-            return Point(number, title, Verdict.NOT_EXERCISED, "No call has been seen.")
+            return Point(number, title, Verdict.NOT_SEEN, "No call has been seen.")
         detail = "So does the one call seen." if self.looked_at == 1 else f"True of all {self.looked_at:,} calls seen."
         return Point(number, title, Verdict.PASS, detail, self._first)
 
@@ -169,7 +169,7 @@ class Checklist:
         missing = [name for name in CAMPAIGN if name not in self._campaign]
         seen = next(iter(self._campaign.values()), None)
         if missing:
-            return Point(7, title, Verdict.NOT_EXERCISED, f"Not seen: {', '.join(missing)}.", seen)
+            return Point(7, title, Verdict.NOT_SEEN, f"Not seen: {', '.join(missing)}.", seen)
         return Point(7, title, Verdict.PASS, "All four events were seen.", self._campaign[CAMPAIGN[-1]])
 
     def _documentation(self) -> Point:

@@ -31,7 +31,7 @@ SOURCES_SHOWN: Final = 10
 MOST: Final = 2_000
 """Events that a page looks at, the newest: a third of a second. The command looks at all."""
 
-COLOURS: Final = {Verdict.PASS: "success", Verdict.FAIL: "danger", Verdict.NOT_EXERCISED: "info"}
+COLOURS: Final = {Verdict.PASS: "success", Verdict.FAIL: "danger", Verdict.NOT_SEEN: "info"}
 
 
 @tenant_view(Role.ADMIN)

@@ -47,7 +47,7 @@ def test_campaign_done_right_passes_every_point():
 
 
 def test_nothing_seen_is_not_exercised_and_no_failure():
-    unseen = dict.fromkeys((1, 2, 3, 4, 5, 7), Verdict.NOT_EXERCISED)
+    unseen = dict.fromkeys((1, 2, 3, 4, 5, 7), Verdict.NOT_SEEN)
     assert verdicts() == {**unseen, 6: Verdict.PASS, 8: Verdict.PASS}
     assert not review([]).failed
 
@@ -55,7 +55,7 @@ def test_nothing_seen_is_not_exercised_and_no_failure():
 def test_campaign_that_lacks_an_event_is_not_exercised():
     report = review(Sighting(good(name), name) for name in CAMPAIGN[:3])
     assert [(point.verdict, point.detail) for point in report.points if point.number == 7] == [
-        (Verdict.NOT_EXERCISED, "Not seen: Unsubscribed.")
+        (Verdict.NOT_SEEN, "Not seen: Unsubscribed.")
     ]
 
 
