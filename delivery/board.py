@@ -120,7 +120,7 @@ class Row:
 
     @property
     def since(self) -> datetime | None:
-        """From when on it has been here, as far as is known; a change of something else counts as a pause's."""
+        """From when on it has been here, as far as is known; a new key or region counts as a pause's."""
         return {
             Place.HELD: self.held_at,
             Place.FAILING: self.failing_since,

@@ -62,7 +62,7 @@ def confirm(source: Source, typed: str) -> Answer:
             return Answer.TOO_MANY
         if hmac.compare_digest(cleaned_code(typed).encode(), test.code.encode()):
             source.confirmed_version = source.version
-            source.save(update_fields=["confirmed_version", "changed_at"])
+            source.save(update_fields=["confirmed_version"])
             return Answer.CONFIRMED
         return _count_wrong(test)
 

@@ -32,6 +32,7 @@ class Source(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
+    """Of state, write key or region, whatever sending depends on: the wait of what waits counts from then on."""
 
     objects = ScopedManager()
 

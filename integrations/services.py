@@ -127,7 +127,7 @@ def rename_source(source: Source, name: str) -> None:
     """Raises SourceNameError. The name is ours alone, Segment never sees it, so nobody is told of the change."""
     with locked_source(source):
         source.name = name
-        _save_named(source)
+        _save_named(source, ["name"])
 
 
 def choose_what_is_sent(
@@ -138,7 +138,7 @@ def choose_what_is_sent(
         source.identity = identity
         source.events_off = sorted(set(events_off))
         source.property_rules = dict(sorted(property_rules.items()))
-        source.save(update_fields=["identity", "events_off", "property_rules", "changed_at"])
+        source.save(update_fields=["identity", "events_off", "property_rules"])
 
 
 def _put_in_shadow(source: Source) -> None:
@@ -173,11 +173,11 @@ def _save_state(source: Source, state: SourceState, change: SourceChange) -> Non
     _tell(source, change)
 
 
-def _save_named(source: Source) -> None:
+def _save_named(source: Source, fields: list[str] | None = None) -> None:
     """Saves in a savepoint and leaves it to the database to say that a name is taken: asking first would race."""
     try:
         with transaction.atomic():
-            source.save()
+            source.save(update_fields=fields)
     except IntegrityError as error:
         if "source_name_once" not in str(error):
             raise

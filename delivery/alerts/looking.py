@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -49,6 +49,8 @@ SELECT source.id AS source_id, source.tenant_id, source.state,
 FROM integrations_source AS source
 LEFT JOIN delivery_lane AS lane ON lane.source_id = source.id
 LEFT JOIN delivery_alertlimits AS limits ON limits.tenant_id = source.tenant_id
+LEFT JOIN delivery_incident AS backlog
+    ON backlog.source_id = source.id AND backlog.kind = 'backlog' AND backlog.closed_at IS NULL
 CROSS JOIN LATERAL (
     SELECT coalesce(limits.backlog_minutes, %(minutes)s) AS minutes,
         coalesce(limits.refused_an_hour, %(refused)s) AS refused
@@ -62,9 +64,9 @@ CROSS JOIN LATERAL (
     ) AS since
 ) AS oldest
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN oldest.since IS NOT NULL
-        THEN extract(epoch FROM clock_timestamp() - greatest(oldest.since, source.changed_at))::float / 60
-    END AS minutes
+    SELECT CASE WHEN oldest.since IS NOT NULL THEN extract(epoch FROM clock_timestamp() - greatest(
+        oldest.since, CASE WHEN backlog.id IS NULL THEN source.changed_at END
+    ))::float / 60 END AS minutes
 ) AS waiting
 CROSS JOIN LATERAL (
     SELECT count(*) FROM (
@@ -78,8 +80,8 @@ WHERE source.id = ANY(%(troubled)s) OR source.state <> 'disconnected' AND (
 ORDER BY source.id
 """
 # What waits is counted from the last change of the source on: somebody who resumes one that was paused for a week, or
-# pastes a new key, gets the time of a new backlog to send the old one. A batch counts from when it was made, because a
-# replay's events are old.
+# pastes a new key, gets the time of a new backlog to send the old one. A backlog that is known does not begin anew: it
+# is over when it was sent. A batch counts from when it was made, because a replay's events are old.
 
 
 def look_around() -> None:
@@ -94,7 +96,7 @@ def look_around() -> None:
         found = troubles(look, known)
         fresh += [(look, kind, reason) for kind, reason in found.items() if kind not in known]
         ended = [incident for kind, incident in known.items() if kind not in found]
-        over += [(incident, _is_news(look, incident, troubled=bool(found))) for incident in ended]
+        over += [(incident, _is_news(look, incident, found)) for incident in ended]
     _open(fresh)
     _close(over)
 
@@ -142,11 +144,14 @@ def _has_sent(look: Look, incident: Incident) -> bool:
     return look.last_accepted_at is not None and look.last_accepted_at > incident.opened_at
 
 
-def _is_news(look: Look, over: Incident, *, troubled: bool) -> bool:
-    """One trouble that became another has not recovered, and what was not told yet is told with its end."""
-    kept_from_sending = over.kind in OF_SENDING and look.state != SourceState.CONNECTED
-    stopped = kept_from_sending or look.state == SourceState.DISCONNECTED
-    return over.told_at is None or not (stopped or troubled)
+def _is_news(look: Look, over: Incident, found: Collection[IncidentKind]) -> bool:
+    """One trouble of sending that became another has not recovered, and what was not told yet is told with its end.
+
+    Refusals are a trouble beside it, not after it: each of the two recovers by itself.
+    """
+    cannot_send = look.state != SourceState.CONNECTED or not OF_SENDING.isdisjoint(found)
+    stopped = look.state == SourceState.DISCONNECTED or (over.kind in OF_SENDING and cannot_send)
+    return over.told_at is None or not stopped
 
 
 OPEN: Final = """

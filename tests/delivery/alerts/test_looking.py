@@ -8,10 +8,22 @@ from delivery.alerts.looking import Look, look_around, troubles
 from delivery.alerts.models import AlertLimits, Incident
 from delivery.enums import Hold, RefusalReason
 from delivery.expiry import Owed, warn
-from delivery.models import Batch, Event, Lane, Refusal
+from delivery.models import Batch, Event, Lane, Pending, Refusal
 from delivery.outbox import capture
-from integrations.models import Source
-from integrations.services import disconnect_source, enter_shadow, pause_source
+from integrations.confirming import Answer, confirm
+from integrations.enums import Region
+from integrations.models import ConnectionTest, Source
+from integrations.secrets import Secret
+from integrations.services import (
+    change_region,
+    choose_what_is_sent,
+    disconnect_source,
+    enter_shadow,
+    pause_source,
+    rename_source,
+    replace_write_key,
+    resume_source,
+)
 from integrations.spec.calls import track
 from tests.conftest import OTHER_WRITE_KEY, make_source
 from tests.delivery.alerts.conftest import REASON, at_once, hold, release
@@ -81,6 +93,10 @@ def refusals(source, count):
     )
 
 
+def told():
+    Incident.objects.update(is_news=False, told_at=timezone.now())
+
+
 def test_nothing_wrong_opens_nothing(source):
     look_around()
     assert all_incidents() == []
@@ -111,11 +127,56 @@ def test_backlog_opens_at_the_limit_of_the_tenant(source, other_source):
     assert incident.reason == "The oldest event has been waiting for 20 minutes."
 
 
-def test_backlog_counts_from_the_last_change_of_the_source(source):
+def paused_and_resumed(source):
+    pause_source(source)
+    resume_source(source)
+
+
+def with_a_new_key(source):
+    replace_write_key(source, Secret(OTHER_WRITE_KEY))
+
+
+def in_another_region(source):
+    change_region(source, Region.EU)
+
+
+def renamed(source):
+    rename_source(source, "Main")
+
+
+def sent_less(source):
+    choose_what_is_sent(source, identity=source.identity, events_off=["Email Opened"], property_rules={})
+
+
+def confirmed(source):
+    ConnectionTest.objects.create(source=source, version=source.version, code="ABC234", sent_at=timezone.now())
+    assert confirm(source, "ABC234") is Answer.CONFIRMED
+
+
+@pytest.mark.parametrize("change", [paused_and_resumed, with_a_new_key, in_another_region])
+def test_backlog_counts_from_the_last_change_that_sending_depends_on(source, change):
     an_event(source, 90)
-    source.save()
+    change(source)
     look_around()
     assert all_incidents() == []
+
+
+@pytest.mark.parametrize("change", [renamed, sent_less, confirmed])
+def test_other_changes_put_no_backlog_off(source, change):
+    an_event(source, 90)
+    change(source)
+    look_around()
+    assert all_incidents() == [("Main", "backlog", True, True)]
+
+
+@pytest.mark.parametrize("change", [paused_and_resumed, with_a_new_key, in_another_region, renamed])
+def test_backlog_that_is_known_is_not_over_by_a_change_of_the_source(source, change):
+    an_event(source, 90)
+    look_around()
+    told()
+    change(source)
+    look_around()
+    assert all_incidents() == [("Main", "backlog", True, False)]
 
 
 def test_backlog_counts_open_batches_from_when_they_were_made(source):
@@ -144,17 +205,47 @@ def test_refusals_are_counted_of_the_last_hour(source):
 def test_recovery_is_news(source):
     hold(source)
     look_around()
-    Incident.objects.update(is_news=False, told_at=timezone.now())
+    told()
     release(source)
     look_around()
     assert all_incidents() == [("Main", "key_refused", False, True)]
+
+
+def test_sending_that_recovers_is_news_while_refusals_go_on(source):
+    hold(source)
+    refusals(source, 101)
+    look_around()
+    told()
+    release(source)
+    look_around()
+    assert all_incidents() == [("Main", "key_refused", False, True), ("Main", "refusals", True, False)]
+
+
+def test_backlog_that_is_over_is_news_while_refusals_go_on(source):
+    an_event(source, 90)
+    refusals(source, 101)
+    look_around()
+    told()
+    Pending.objects.all().delete()
+    look_around()
+    assert all_incidents() == [("Main", "backlog", False, True), ("Main", "refusals", True, False)]
+
+
+def test_refusals_that_end_are_news_while_the_key_is_refused(source):
+    hold(source)
+    refusals(source, 101)
+    look_around()
+    told()
+    Refusal.objects.all().delete()
+    look_around()
+    assert all_incidents() == [("Main", "key_refused", True, False), ("Main", "refusals", False, True)]
 
 
 @pytest.mark.parametrize("stop", [pause_source, disconnect_source, enter_shadow])
 def test_a_source_that_is_stopped_has_not_recovered(source, stop):
     hold(source)
     look_around()
-    Incident.objects.update(is_news=False, told_at=timezone.now())
+    told()
     stop(source)
     look_around()
     assert all_incidents() == [("Main", "key_refused", False, False)]
@@ -163,7 +254,7 @@ def test_a_source_that_is_stopped_has_not_recovered(source, stop):
 def test_one_hold_after_another_is_no_recovery(source):
     hold(source)
     look_around()
-    Incident.objects.update(is_news=False, told_at=timezone.now())
+    told()
     hold(source, Hold.KEY_UNREADABLE, "It cannot be read.")
     look_around()
     assert all_incidents() == [("Main", "key_refused", False, False), ("Main", "held", True, True)]
@@ -212,7 +303,7 @@ def test_one_look_tells_apart_what_recovered_and_what_was_stopped(source, other_
     for each in (source, other_source):
         hold(each)
     look_around()
-    Incident.objects.update(is_news=False, told_at=timezone.now())
+    told()
     release(source)
     pause_source(other_source)
     look_around()
