@@ -2,10 +2,10 @@
 
 from typing import Any, ClassVar, Final
 
-# Both register their models when they are imported, which has to be before the models are unregistered here.
+# All register their models when they are imported, which has to be before the models are unregistered here.
+import allauth.account.admin
 import allauth.mfa.admin
 import allauth.usersessions.admin  # noqa: F401  # imported for what it registers
-from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
@@ -59,12 +59,14 @@ class ReadOnly(ModelAdmin):
 
 
 @admin.register(Tenant)
-class TenantAdmin(ModelAdmin):
+class TenantAdmin(ReadOnly):
+    """Made with an owner, on a page or by manage.py create_tenant. Its admins rename it: its history says so."""
+
     list_display = ("name", "slug", "created_at")
     search_fields = ("name", "slug", "memberships__user__email")
     ordering = ("name", "slug")
     fields = ("name", "slug", "created_at", "people", "pages")
-    readonly_fields = ("created_at", "people", "pages")
+    readonly_fields = ("people", "pages")
 
     @admin.display(description="members")
     def people(self, tenant: Tenant) -> str:
@@ -77,17 +79,6 @@ class TenantAdmin(ModelAdmin):
     def pages(self, tenant: Tenant) -> str:
         return link_to_visit(tenant.pk, reverse("tenants:overview", args=[tenant.slug]))
 
-    def get_fields(self, request: HttpRequest, obj: Tenant | None = None) -> tuple[str, ...]:
-        return self.fields if obj else ("name", "slug")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> tuple[str, ...]:
-        """A tenant's slug is in every link that was ever sent: it is chosen once."""
-        return self.readonly_fields if obj is None else ("slug", *self.readonly_fields)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """No: a cascade erases no captured payloads, and a deleted tenant must leave none behind."""
-        return False
-
 
 @admin.register(Membership)
 class MembershipAdmin(ReadOnly):
@@ -99,9 +90,14 @@ class MembershipAdmin(ReadOnly):
 
 
 @admin.register(EmailAddress)
-class EmailAddressAdmin(AllauthEmailAddressAdmin, ModelAdmin):
-    autocomplete_fields: ClassVar[tuple[str, ...]] = ("user",)
-    raw_id_fields: ClassVar[tuple[str, ...]] = ()
+class EmailAddressAdmin(ReadOnly):
+    """An address opens an account, by its forgotten password: nobody but its person adds or confirms one."""
+
+    list_display = ("email", "user", "primary", "verified")
+    list_filter = ("primary", "verified")
+    list_select_related = ("user",)
+    search_fields = ("email", "user__email")
+    fields = ("user", "email", "primary", "verified")
 
 
 @admin.register(AuditEntry)
