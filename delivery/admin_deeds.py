@@ -17,6 +17,7 @@ from delivery.replayable import Criteria
 from integrations.models import Source
 from integrations.staff_admin import over_every_tenant, table_card
 from tenants.models import User
+from tenants.once import sent_once
 from tenants.staff_pages import note_for_staff
 
 DEEDS: Final[dict[str, tuple[str, str, Callable[..., None]]]] = {
@@ -70,6 +71,7 @@ class ReplayForm(ReasonForm):
 
 @admin.site.admin_view
 @require_http_methods(["GET", "POST"])
+@sent_once
 @over_every_tenant
 def act(request: HttpRequest, source_id: int, deed: str) -> HttpResponse:
     source, by = _asked(request, source_id)
@@ -96,8 +98,9 @@ def replay_events(request: HttpRequest, source_id: int) -> HttpResponse:
         try:
             if "do" in request.POST:
                 reason, token = form.cleaned_data["reason"], form.cleaned_data["token"]
-                made = staff_deeds.replay_for(source, form.criteria(), reason, token=token, by=by).replay
-                return _done(request, source, by, f"Replay {made.pk} of {made.event_count} events: {reason}")
+                done = staff_deeds.replay_for(source, form.criteria(), reason, token=token, by=by)
+                message = f"Replay {done.replay.pk} of {done.replay.event_count} events: {reason}"
+                return _done(request, source, by, message, fresh=done.fresh)
             counted = replay.count(source, form.criteria())
         except ReplayError as error:
             form.add_error(None, str(error))
@@ -118,8 +121,9 @@ def _asked(request: HttpRequest, source_id: int) -> tuple[Source, User]:
     return get_object_or_404(Source.objects.select_related("tenant"), pk=source_id), cast("User", request.user)
 
 
-def _done(request: HttpRequest, source: Source, by: User, message: str) -> HttpResponse:
-    note_for_staff(source, by, message)
+def _done(request: HttpRequest, source: Source, by: User, message: str, *, fresh: bool = True) -> HttpResponse:
+    if fresh:
+        note_for_staff(source, by, message)
     messages.success(request, f"{source.tenant}, {source}: {message}")
     return redirect("admin:integrations_source_change", source.pk)
 

@@ -19,6 +19,7 @@ from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 from tenants.account_trail import tell
 from tenants.accounts import activate, deactivate, left_without_owner
 from tenants.models import User
+from tenants.once import sent_once
 from tenants.staff_pages import note_for_staff, staff_link
 
 DEEDS: Final = {"deactivate": ("Deactivate", deactivate), "activate": ("Activate", activate)}
@@ -123,6 +124,7 @@ def may_change(request: HttpRequest, user: User) -> bool:
 
 @admin.site.admin_view
 @require_http_methods(["GET", "POST"])
+@sent_once
 def act_on_account(request: HttpRequest, user_id: int, deed: str) -> HttpResponse:
     """Deactivate or activate, after a page that says what it does."""
     user, by = get_object_or_404(User, pk=user_id), cast("User", request.user)

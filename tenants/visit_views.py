@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from tenants import visits
 from tenants.models import Tenant, User
+from tenants.once import sent_once
 from tenants.staff_pages import staff_link
 
 
@@ -29,6 +30,7 @@ class VisitForm(forms.Form):
 
 @admin.site.admin_view
 @require_http_methods(["GET", "POST"])
+@sent_once
 def visit(request: HttpRequest, tenant_id: int) -> HttpResponse:
     """Asks for a reason, once for a visit, and leads to the page `?to=`, or to the overview."""
     if not visits.may_visit(request):
@@ -41,7 +43,8 @@ def visit(request: HttpRequest, tenant_id: int) -> HttpResponse:
     form = VisitForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         visits.begin(request, tenant, form.cleaned_data["reason"], by=cast("User", request.user))
-        return redirect(to)
+        # By this door, so that the same form, sent again when the visit is over, leads to no page that is closed.
+        return redirect(request.get_full_path())
     context = {
         **admin.site.each_context(request), "title": f"See {tenant} as the customer sees it", "form": form,
         "tenant": tenant, "minutes": visits.MINUTES, "back": reverse("admin:tenants_tenant_change", args=[tenant.pk]),

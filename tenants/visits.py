@@ -65,6 +65,8 @@ def begin(request: HttpRequest, tenant: Tenant, reason: str, *, by: User) -> Non
     """In place of the visit before, if there is one. Told in the company's history and in the admin's."""
     visit = Visit(tenant.pk, tenant.slug, by.pk, time.time() + MINUTES * 60)
     request.session[_KEY] = asdict(visit)
+    # Not after the response: a second click is led to the pages as soon as this transaction ends.
+    request.session.save()
     note(tenant.pk, by, "(staff) looked at the pages of", tenant.name, reason=reason)
     note_for_staff(tenant, by, f"Visit: {reason}")
 

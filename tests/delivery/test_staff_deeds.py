@@ -1,5 +1,7 @@
 """What staff do for a source, through their pages."""
 
+import re
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
@@ -22,6 +24,11 @@ def page(source, deed):
 
 def entries():
     return [(entry.by_label, entry.deed, entry.subject, entry.details) for entry in AuditEntry.objects.order_by("pk")]
+
+
+def token_of(client, address):
+    """Of the form on this page: two clicks of its button send the same."""
+    return re.search(r'name="once" value="([^"]+)"', client.get(address).content.decode())[1]
 
 
 @pytest.mark.parametrize("deed", ["retry", "hold", "resume", "replay"])
@@ -60,6 +67,14 @@ def test_lane_is_held_and_let_go_with_entries_in_both_histories(staff_client, so
     ]
 
 
+@pytest.mark.parametrize("deed", ["retry", "hold", "resume"])
+def test_deed_that_is_sent_twice_is_done_once(staff_client, source, deed):
+    form = WHY | {"once": token_of(staff_client, page(source, deed))}
+    answers = [staff_client.post(page(source, deed), form) for _ in range(2)]
+    assert {answer["Location"] for answer in answers} == {f"/admin/integrations/source/{source.pk}/change/"}
+    assert (len(entries()), LogEntry.objects.count()) == (1, 1)
+
+
 def test_retry_forgets_waits_and_leaves_a_hold(staff_client, source):
     now = timezone.now()
     Lane.objects.update_or_create(
@@ -85,6 +100,7 @@ def test_batch_is_counted_first_and_sent_again_once(staff_client, source, segmen
         assert staff_client.post(page(source, "replay"), form | {"do": "1"}).status_code == 302
     assert Replay.objects.get().requested_by == "staff@headwater.test (staff)"
     assert entries() == [("staff@headwater.test", "(staff) sent events again of", "Main", WHY | {"events": 1})]
+    assert LogEntry.objects.get().change_message == f"Replay {Replay.objects.get().pk} of 1 events: Asked by phone"
 
 
 @pytest.mark.parametrize(

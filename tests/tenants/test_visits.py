@@ -1,5 +1,7 @@
 """Staff in a company's pages: how they come in, what they see, and that nothing changes."""
 
+import re
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import InternalError
@@ -46,7 +48,7 @@ VISITED = ("acme", "staff@headwater.test", "(staff) looked at the pages of", "Ac
 
 @pytest.fixture
 def visitor(staff_client, tenant):
-    assert staff_client.post(door(tenant), WHY)["Location"] == "/t/acme/"
+    assert staff_client.post(door(tenant), WHY, follow=True).redirect_chain[-1][0] == "/t/acme/"
     return staff_client
 
 
@@ -103,6 +105,16 @@ def test_database_refuses_what_a_page_would_write(visitor, tenant):
     assert tenant.name == "Acme"
 
 
+def test_form_that_is_sent_again_begins_no_second_visit(staff_client, tenant):
+    page = staff_client.get(door(tenant)).content.decode()
+    [token] = re.findall(r'name="once" value="([^"]+)"', page)
+    staff_client.post(door(tenant), WHY | {"once": token})
+    staff_client.post("/admin/visit/leave/")
+    again = staff_client.post(door(tenant), WHY | {"once": token}, follow=True)
+    assert (again.status_code, again.redirect_chain[-1][0]) == (200, door(tenant))
+    assert (entries(), LogEntry.objects.count()) == ([VISITED], 1)
+
+
 def test_visit_is_to_one_company(visitor, other_tenant, stranger):
     assert visitor.get("/t/other/").status_code == 404
     visitor.post(door(other_tenant), WHY)
@@ -122,7 +134,7 @@ def test_visit_that_is_over_asks_for_the_reason_again_and_goes_on(visitor, tenan
     again = visitor.get("/t/acme/members/?q=ann")["Location"]
     assert again == f"/admin/tenants/{tenant.pk}/visit/?to=%2Ft%2Facme%2Fmembers%2F%3Fq%3Dann"
     assert visitor.get("/t/acme/members/").status_code == 404
-    assert visitor.post(again, WHY)["Location"] == "/t/acme/members/?q=ann"
+    assert visitor.post(again, WHY, follow=True).redirect_chain[-1][0] == "/t/acme/members/?q=ann"
     assert entries() == [VISITED] * 2
 
 
@@ -131,7 +143,7 @@ def test_visit_that_is_over_asks_for_the_reason_again_and_goes_on(visitor, tenan
     ["//evil.test/t/acme/", "https://evil.test/t/acme/", "/t/other/", "/admin/", "/t/acme/../../admin/", "x"],
 )
 def test_visit_leads_nowhere_else(staff_client, tenant, elsewhere):
-    assert staff_client.post(door(tenant, elsewhere), WHY)["Location"] == "/t/acme/"
+    assert staff_client.post(door(tenant, elsewhere), WHY, follow=True).redirect_chain[-1][0] == "/t/acme/"
 
 
 def test_visit_counts_for_staff_who_are_members_too(visitor, staff, tenant):
