@@ -30,6 +30,7 @@ class Kind(StrEnum):
     HELD = "held"
     FAILING = "failing"
     BACKLOG = "backlog"
+    UNVERIFIED = "unverified"
     WORKING = "working"
     STARTING = "starting"
     REFUSED = "refused"
@@ -44,16 +45,18 @@ _NOT_SENDING: Final = (Kind.DISCONNECTED, Kind.SHADOW, Kind.PAUSED)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Counted in events. `waiting` stops at MOST_COUNTED, `refused_lately` at MOST_REFUSED in a day; `paced` were
-    accepted in the last PACE_SECONDS.
+    accepted in the last PACE_SECONDS. `is_proven`: Segment answered “accepted” to the present write key and region.
     """
 
     state: str
+    is_confirmed: bool
     hold: str
     hold_reason: str
     held_at: datetime | None
     failures: int
     not_before: datetime | None
     last_accepted_at: datetime | None
+    is_proven: bool
     waiting: int
     oldest_waiting: datetime | None
     set_aside: int
@@ -77,8 +80,9 @@ class Standing:
 
     @property
     def _kind_without_trouble(self) -> Kind:
+        # Segment answers so to a wrong key, too.
         if self.last_accepted_at:
-            return Kind.WORKING
+            return Kind.WORKING if self.is_confirmed else Kind.UNVERIFIED
         if self.waiting:
             return Kind.STARTING
         if self.set_aside or self.quarantined:
@@ -88,7 +92,7 @@ class Standing:
     @property
     def is_sending(self) -> bool:
         """Whether what waits is sent within moments."""
-        return self.kind in {Kind.WORKING, Kind.STARTING}
+        return self.kind in {Kind.UNVERIFIED, Kind.WORKING, Kind.STARTING}
 
     @property
     def waiting_seconds(self) -> int:
@@ -120,11 +124,12 @@ class Standing:
 STANDING: Final = """
 SELECT coalesce(lane.hold, ''), coalesce(lane.hold_reason, ''), lane.held_at, coalesce(lane.failures, 0),
     CASE WHEN lane.not_before > statement_timestamp() THEN lane.not_before END, lane.last_accepted_at,
+    coalesce(lane.accepted_version = source.version, false),
     least(pending.count + open.count, %(most)s)::bigint, oldest.at,
     given_up.set_aside, given_up.quarantined, paced.count,
     (SELECT min(id) FROM delivery_refusal WHERE source_id = source.id) IS NOT NULL, lately.refused,
     statement_timestamp()
-FROM unnest(%(sources)s::bigint[]) WITH ORDINALITY AS source (id, place)
+FROM unnest(%(sources)s::bigint[], %(versions)s::int[]) WITH ORDINALITY AS source (id, version, place)
 LEFT JOIN delivery_lane AS lane ON lane.source_id = source.id
 CROSS JOIN LATERAL (
     SELECT count(*), min(event_id) AS first FROM (
@@ -157,8 +162,8 @@ CROSS JOIN LATERAL (
 ORDER BY source.place
 """
 _COLUMNS: Final = (
-    "hold", "hold_reason", "held_at", "failures", "not_before", "last_accepted_at", "waiting", "oldest_waiting",
-    "set_aside", "quarantined", "paced", "refused", "refused_lately", "now",
+    "hold", "hold_reason", "held_at", "failures", "not_before", "last_accepted_at", "is_proven", "waiting",
+    "oldest_waiting", "set_aside", "quarantined", "paced", "refused", "refused_lately", "now",
 )  # fmt: skip
 
 
@@ -172,8 +177,9 @@ def standings_of(sources: Sequence[Source]) -> list[Standing]:
         return []
     limits = {"most": MOST_COUNTED, "most_refused": MOST_REFUSED, "pace": PACE_SECONDS}
     with connection.cursor() as cursor:
-        cursor.execute(STANDING, {"sources": [source.pk for source in sources], **limits})
+        asked = {"sources": [source.pk for source in sources], "versions": [source.version for source in sources]}
+        cursor.execute(STANDING, {**asked, **limits})
         return [
-            Standing(state=source.state, **dict(zip(_COLUMNS, row, strict=True)))
+            Standing(state=source.state, is_confirmed=source.is_confirmed, **dict(zip(_COLUMNS, row, strict=True)))
             for source, row in zip(sources, cursor.fetchall(), strict=True)
         ]

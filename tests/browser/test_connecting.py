@@ -301,7 +301,7 @@ def test_a_paused_source_keeps_what_happens_and_sends_it_when_it_goes_on(reader:
 
     [call] = product.calls_when(1, "us", write_key)
     assert call["properties"]["campaign_name"] == "While paused"
-    expect(reader.get_by_text(re.compile(r"Working: last event accepted"))).to_be_visible()
+    expect(reader.get_by_text(re.compile(r"Unverified: Segment answers “accepted”, last"))).to_be_visible()
 
 
 def test_the_page_of_a_source_that_somebody_deletes_says_so_by_itself(reader: Page, product: Product):

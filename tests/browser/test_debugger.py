@@ -79,7 +79,10 @@ def test_pause_holds_the_list_and_resume_shows_what_came(desk: Page, product: Pr
 def test_sentence_over_the_list_follows_what_happens_to_the_source(desk: Page, source: str):
     is_never_loaded_again(desk)
     other = desk.context.new_page()
-    for button, words in (("Pause", "Paused: events are captured and not sent."), ("Resume", "Working: last event")):
+    for button, words in (
+        ("Pause", "Paused: events are captured and not sent."),
+        ("Resume", "Unverified: Segment answers “accepted”"),
+    ):
         other.goto(source)
         other.get_by_role("button", name=button).click()
         expect(desk.locator("#sentence")).to_contain_text(words, timeout=15_000)

@@ -38,6 +38,7 @@ def test_page_of_a_source_says_how_it_stands(reader: Page, sources: Mapping[str,
 
 
 SENTENCES = {
+    Kind.UNVERIFIED: "^Unverified:",
     Kind.WORKING: "^Working:",
     Kind.NEVER_USED: "^Never used:",
     Kind.REFUSED: "^Nothing could be sent so far:",

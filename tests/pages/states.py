@@ -52,7 +52,12 @@ def _opened(source: Source, times: int = 3) -> None:
         capture(source.tenant_id, track(event="Email Opened", user_id=LONG, properties=properties), sources=[source])
 
 
-def _working(source: Source, _stand_in: SegmentStandIn) -> None:
+def _working(source: Source, stand_in: SegmentStandIn) -> None:
+    _unverified(source, stand_in)
+    Source.objects.filter(pk=source.pk).update(confirmed_version=source.version)
+
+
+def _unverified(source: Source, _stand_in: SegmentStandIn) -> None:
     _opened(source, 12)
     take_turn([source.pk])
 
@@ -97,6 +102,7 @@ def _disconnected(source: Source, _stand_in: SegmentStandIn) -> None:
 
 STATES: Final[Mapping[str, Callable[[Source, SegmentStandIn], None]]] = {
     "working": _working,
+    "unverified": _unverified,
     "never_used": _never_used,
     "refused": _refused,
     "held": _answered(401),

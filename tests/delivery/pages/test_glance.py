@@ -3,10 +3,12 @@
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from delivery import lanes
 from delivery.board import Place
 from delivery.enums import Hold
+from delivery.models import Lane
 from delivery.outbox import capture
 from delivery.pages.glance import LINES, glance_at
 from delivery.pages.standing import Kind
@@ -70,6 +72,16 @@ def test_overview_tells_of_each_source_in_a_sentence(viewer_client, tenant, sour
     assert f'<a href="/t/acme/integrations/segment/{source.pk}/">{source.name}</a>' in told
     assert "Events are captured and not sent; 1 event is kept. 1 event was refused in the last 24 hours." in told
     assert "All " not in told
+
+
+def test_overview_calls_a_source_unverified_once_until_somebody_has_seen_an_event_arrive(viewer_client, source):
+    lanes.ensure(source.pk)
+    Lane.objects.update(last_accepted_at=timezone.now(), accepted_version=source.version)
+    told = words(viewer_client)
+    assert told.count("Unverified") == 1
+    assert "Segment answers “accepted”, last" in told
+    Source.objects.update(confirmed_version=source.version)
+    assert '<span class="badge badge--ok">Working</span> Last event accepted' in words(viewer_client)
 
 
 def test_overview_sums_up_many_sources(viewer_client, tenant, source):

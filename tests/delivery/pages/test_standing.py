@@ -12,15 +12,20 @@ from delivery.models import Event, Lane, Refusal
 from delivery.outbox import capture
 from delivery.pages import standing
 from delivery.pages.standing import Kind, Standing, standing_of
-from integrations.services import disconnect_source, pause_source
+from delivery.turn import take_turn
+from integrations.confirming import confirm, send_test
+from integrations.models import ConnectionTest
+from integrations.secrets import Secret
+from integrations.services import disconnect_source, pause_source, replace_write_key
 from tenants.enums import Role
 from tenants.models import Membership
+from tests.conftest import OTHER_WRITE_KEY
 
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
 QUIET = {
-    "state": "connected", "hold": "", "hold_reason": "", "held_at": None, "failures": 0, "not_before": None,
-    "last_accepted_at": None, "waiting": 0, "oldest_waiting": None, "set_aside": 0, "quarantined": 0, "paced": 0,
-    "refused": False, "refused_lately": 0, "now": NOW,
+    "state": "connected", "is_confirmed": True, "is_proven": True, "hold": "", "hold_reason": "", "held_at": None,
+    "failures": 0, "not_before": None, "last_accepted_at": None, "waiting": 0, "oldest_waiting": None, "set_aside": 0,
+    "quarantined": 0, "paced": 0, "refused": False, "refused_lately": 0, "now": NOW,
 }  # fmt: skip
 
 
@@ -30,6 +35,7 @@ def ago(seconds):
 
 HELD = {"hold": "key_refused", "held_at": ago(1_680), "hold_reason": "Paste the key."}
 STOPPED = {"hold": "staff", "held_at": ago(60), "hold_reason": "Our staff has stopped sending: a test"}
+UNVERIFIED = {"is_confirmed": False, "last_accepted_at": ago(12)}
 BACKLOG = {"waiting": 1_204, "oldest_waiting": ago(240), "last_accepted_at": ago(9)}
 
 
@@ -41,6 +47,9 @@ BACKLOG = {"waiting": 1_204, "oldest_waiting": ago(240), "last_accepted_at": ago
         ({"quarantined": 1}, Kind.GIVEN_UP),
         ({"waiting": 1, "oldest_waiting": ago(1)}, Kind.STARTING),
         ({"last_accepted_at": ago(12), "refused": True, "set_aside": 2}, Kind.WORKING),
+        ({"last_accepted_at": ago(12), "is_confirmed": False}, Kind.UNVERIFIED),
+        ({"waiting": 1, "oldest_waiting": ago(1), "is_confirmed": False}, Kind.STARTING),
+        ({**HELD, "last_accepted_at": ago(12), "is_confirmed": False}, Kind.HELD),
         ({"waiting": 1, "oldest_waiting": ago(60), "last_accepted_at": ago(5)}, Kind.WORKING),
         ({"waiting": 1, "oldest_waiting": ago(61), "last_accepted_at": ago(5)}, Kind.BACKLOG),
         ({"waiting": 1, "oldest_waiting": ago(1), "failures": 1}, Kind.FAILING),
@@ -63,6 +72,15 @@ def test_kind_is_the_first_thing_to_know(facts, kind):
         (
             {"last_accepted_at": ago(60), "waiting": 1, "oldest_waiting": ago(1)},
             "Working: last event accepted 1 minute ago, 1 on its way.",
+        ),
+        (
+            UNVERIFIED,
+            "Unverified: Segment answers “accepted”, last 12 seconds ago, and it answers so to a wrong key, too",
+        ),
+        (UNVERIFIED, "nobody has seen an event arrive yet. <a id="),
+        (
+            {**UNVERIFIED, "is_proven": False, "waiting": 2, "oldest_waiting": ago(1)},
+            "Unverified: nothing was accepted with this write key and region yet, 2 on their way. <a id=",
         ),
         ({**HELD}, "Held: Segment refuses the write key since <time"),
         ({**HELD, "waiting": 1_204}, "1,204 events are kept and will be sent when you paste a new one."),
@@ -100,6 +118,14 @@ def test_sentence_offers_a_new_key_only_to_who_may_paste_one_and_only_where_it_h
     waits = sentence(source, HELD | {"waiting": 2}, may_change=False)
     assert "2 events are kept and will be sent when an owner or admin pastes a new one." in waits
     assert "Paste a write key" not in waits
+
+
+@pytest.mark.django_db
+def test_sentence_leads_only_those_to_the_check_who_may_check(source):
+    assert "Check that it arrives" in sentence(source, UNVERIFIED)
+    told = sentence(source, UNVERIFIED, may_change=False)
+    assert "Check that it arrives" not in told
+    assert "An owner or admin can check that it arrives." in told
 
 
 def sentence(source, facts, *, may_change=True):
@@ -155,6 +181,27 @@ def test_standing_of_a_lane_that_is_held_or_waits(source):
     assert found.not_before == datetime(2099, 1, 1, tzinfo=UTC)
     Lane.objects.update(not_before=datetime(2001, 1, 1, tzinfo=UTC))
     assert standing_of(source).not_before is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("everything", "segment")
+def test_source_is_said_to_work_only_once_somebody_has_seen_an_event_of_its_key_arrive(source, call):
+    def found():
+        standing = standing_of(source)
+        return standing.kind, standing.is_proven
+
+    capture(source.tenant_id, call)
+    take_turn([source.pk])
+    assert found() == (Kind.UNVERIFIED, True)
+    send_test(source)
+    confirm(source, ConnectionTest.objects.get().code)
+    take_turn([source.pk])
+    assert found() == (Kind.WORKING, True)
+    replace_write_key(source, Secret(OTHER_WRITE_KEY))
+    assert found() == (Kind.UNVERIFIED, False)
+    capture(source.tenant_id, call)
+    take_turn([source.pk])
+    assert found() == (Kind.UNVERIFIED, True)
 
 
 @pytest.mark.django_db
