@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import httpcore
 from django.conf import settings
 from django.db import connection
-from django.utils import timezone
 
+from delivery.clock import estimated_now
 from delivery.deadline import DeadlineBackend, deadline
 from delivery.errors import InsecureUrlError
 from delivery.outcomes import Answer, classify, no_answer
@@ -52,7 +52,7 @@ def post_batch(url: str, write_key: Secret, body: bytes, *, number: int = 1) -> 
     except _FAILURES as error:
         return no_answer(error)
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-    return classify(response.status, headers, _without(write_key, text), timezone.now())
+    return classify(response.status, headers, _without(write_key, text), estimated_now())
 
 
 _TIMEOUTS: Final = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS, "pool": READ_SECONDS}

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import httpcore
 
+from delivery.resolver import addresses
+
 _ends: ContextVar[float | None] = ContextVar("delivery_deadline", default=None)
 
 WRITE_BYTES: Final = 65_536
@@ -73,5 +75,22 @@ class DeadlineBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        left = _remaining(timeout, httpcore.ConnectTimeout)
-        return DeadlineStream(super().connect_tcp(host, port, left, local_address, socket_options))
+        """To the first of the host's addresses that answers; each has `timeout`, and all of them what is left."""
+        failure: Exception = httpcore.ConnectError("The host has no address.")
+        for address in _addresses(host):
+            try:
+                left = _remaining(timeout, httpcore.ConnectTimeout)
+                return DeadlineStream(super().connect_tcp(address, port, left, local_address, socket_options))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+
+def _addresses(host: str) -> list[str]:
+    """A resolver with several servers asks the next one when the first is silent, so it gets all that is left."""
+    try:
+        return addresses(host, _remaining(None, httpcore.ConnectTimeout))
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout("The host was not found in time.") from error
+    except OSError as error:
+        raise httpcore.ConnectError(error) from error

@@ -4,11 +4,15 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from urllib.parse import urlsplit
 
 import pytest
 from django.db import transaction
 
-from delivery import client
+from delivery import client, clock
 from delivery.client import batch_url, post_batch
 from delivery.enums import Outcome
 from delivery.errors import InsecureUrlError
@@ -210,6 +214,71 @@ def test_post_to_an_unknown_host_has_surely_not_arrived():
     assert (answer.outcome, answer.ambiguous) == (Outcome.NOT_SENT, False)
 
 
+@contextmanager
+def resolving(monkeypatch, *addresses):
+    """What the system's resolver knows of segment.test; without addresses it hangs until the end of the block."""
+    real, ended = socket.getaddrinfo, threading.Event()
+
+    def ask(host, *args, **kwargs):
+        if host != "segment.test":
+            return real(host, *args, **kwargs)
+        if not addresses:
+            ended.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, args[0] or 0)) for address in addresses]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", ask)
+        yield
+        ended.set()
+
+
+@contextmanager
+def swallowing(address, port):
+    """A listener whose queue is full: whoever connects gets no answer at all."""
+    with socket.create_server((address, port), backlog=0), ExitStack() as waiting:
+        for _ in range(3):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((address, port))
+        yield
+
+
+def named(url):
+    return url.replace("127.0.0.1", "segment.test") + "/batch"
+
+
+def answer_once(connection):
+    read_request(connection)
+    connection.sendall(ACCEPTED)
+
+
+@pytest.mark.usefixtures("no_clients")
+def test_post_ends_at_its_deadline_when_nobody_says_where_the_host_is(monkeypatch):
+    monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.5)
+    with resolving(monkeypatch):
+        answers = [post_batch("http://segment.test/v1/batch", KEY, BODY) for _ in range(2)]
+    assert {(a.outcome, a.ambiguous, a.text) for a in answers} == {(Outcome.NOT_SENT, False, "ConnectTimeout")}
+
+
+@pytest.mark.usefixtures("no_clients")
+def test_post_goes_to_the_next_address_when_one_refuses(monkeypatch):
+    with raw_server(answer_once) as url, resolving(monkeypatch, "127.0.0.2", "127.0.0.1"):
+        assert post_batch(named(url), KEY, BODY).outcome == Outcome.ACCEPTED
+
+
+@pytest.mark.usefixtures("no_clients")
+def test_post_tries_no_other_address_after_its_deadline(monkeypatch):
+    """Else the time of the next one would begin anew, and the request would be sent after its end."""
+    monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.5)
+    with (
+        raw_server(answer_once) as url,
+        swallowing("127.0.0.2", urlsplit(url).port),
+        resolving(monkeypatch, "127.0.0.2", "127.0.0.1"),
+    ):
+        answer = post_batch(named(url), KEY, BODY)
+    assert (answer.outcome, answer.ambiguous, answer.text) == (Outcome.NOT_SENT, False, "ConnectTimeout")
+
+
 def drip_headers(connection):
     read_request(connection)
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
@@ -248,6 +317,20 @@ def test_post_ends_at_its_deadline_when_nobody_reads(monkeypatch):
     with raw_server(read_nothing) as url:
         answer = post_batch(url + "/batch", KEY, b"x" * 20_000_000)
     assert (answer.outcome, answer.ambiguous) == (Outcome.TIMEOUT, True)
+
+
+def test_post_reads_a_date_to_wait_for_by_the_clock_of_the_database(monkeypatch):
+    """It is a day past there, while this machine believes that it has yet to come."""
+    monkeypatch.setattr(clock._Ahead, "seconds", None)  # noqa: SLF001  # put back after the test
+    clock.learn(datetime(2300, 1, 2, tzinfo=UTC))
+    until = format_datetime(datetime(2300, 1, 1, tzinfo=UTC), usegmt=True)
+
+    def serve(connection):
+        read_request(connection)
+        connection.sendall(f"HTTP/1.1 429 Wait\r\nRetry-After: {until}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    with raw_server(serve) as url:
+        assert post_batch(url + "/batch", KEY, BODY).retry_after == 0
 
 
 def test_post_reads_the_beginning_of_an_endless_answer():
