@@ -31,7 +31,7 @@ class Parcel:
 
 CUT: Final = """
 WITH source AS MATERIALIZED (
-    SELECT id, tenant_id FROM integrations_source WHERE id = %(source)s FOR SHARE
+    SELECT id, tenant_id FROM integrations_source WHERE id = %(source)s AND state = 'connected' FOR SHARE
 ), lane AS MATERIALIZED (
     SELECT lane.source_id, source.tenant_id, CASE
             WHEN mark_reset_at > clock_timestamp() - make_interval(secs => %(mark_seconds)s) THEN mark ELSE 0
@@ -56,18 +56,19 @@ WITH source AS MATERIALIZED (
         state, reason, attempts_made, tries, crashes, ambiguous_region, created_at
     )
     SELECT tenant_id, source_id, event_ids, events, content.bytes, 'open', '', 0, 0, 0, '', clock_timestamp()
-    FROM lane CROSS JOIN content WHERE events > 0 RETURNING id
+    FROM lane CROSS JOIN content WHERE events > 0 RETURNING id, created_at
 ), moved AS (
     UPDATE delivery_lane SET mark = coalesce(content.last, 0),
         mark_reset_at = CASE WHEN lane.mark = 0 THEN clock_timestamp() ELSE mark_reset_at END
     FROM lane CROSS JOIN content WHERE delivery_lane.source_id = lane.source_id
 )
-SELECT lane.mark, batch.id, tenant_id, event_ids::text, bytes::int, first, last
+SELECT lane.mark, batch.id, batch.created_at, tenant_id, event_ids::text, bytes::int, first, last
 FROM lane CROSS JOIN content LEFT JOIN batch ON true;
 
 SET LOCAL synchronous_commit = off
 """
-# The commit need not wait for the disk: see LEASE_LANES in delivery/lanes.py.
+# The commit need not wait for the disk: see LEASE_LANES in delivery/lanes.py; BEGIN in delivery/sending.py knows
+# whether the batch is still the one that was cut.
 # One statement claims and writes the batch, in the order of locks that delivery/lanes.py tells: each round trip is
 # time in which a full lane sends nothing. A comma follows each payload but the last, hence the one byte more and less.
 # The rows are deleted by their place: offered a join, the planner reads all that is pending (65 ms for a cut among
@@ -85,7 +86,8 @@ READ: Final = f"SELECT payload FROM delivery_event WHERE {THESE} ORDER BY id"  #
 
 
 def cut(lease: Lease, at_most: int = MAX_BATCH_EVENTS) -> Parcel | None:
-    """Move the oldest pending events that fit one request into a new batch. None when there are none, or no lease.
+    """Move the oldest pending events that fit one request into a new batch. None when there are none, no lease, or the
+    source is not connected: what comes while it is paused or in shadow stays pending.
 
     The lane's row stays locked meanwhile, so two workers never cut the same lane at once. `at_most` so many events are
     looked at: see `enough_after`.
@@ -103,11 +105,11 @@ def cut(lease: Lease, at_most: int = MAX_BATCH_EVENTS) -> Parcel | None:
             row = cursor.fetchone()
     if row is None or row[1] is None:
         return None
-    _mark, batch_id, tenant_id, text, size, first, last = row
+    _mark, batch_id, created_at, tenant_id, text, size, first, last = row
     event_ids = [int(each) for each in text[1:-1].split(",")]
     batch = Batch(
         pk=batch_id, source_id=lease.source_id, tenant_id=tenant_id, event_ids=event_ids,
-        event_count=len(event_ids), bytes=size,
+        event_count=len(event_ids), bytes=size, created_at=created_at,
     )  # fmt: skip
     return Parcel(batch, _payloads(text, first, last), last=len(event_ids) < at_most and _has_room(batch))
 

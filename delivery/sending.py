@@ -57,7 +57,7 @@ WITH source AS MATERIALIZED (
 ), claimed AS (
     UPDATE delivery_batch SET attempts_made = attempts_made + 1, crashes = crashes + %(suspected)s::int
     FROM lane WHERE id = %(batch)s AND delivery_batch.source_id = lane.source_id
-        AND state = 'open' AND attempts_made = %(made)s
+        AND state = 'open' AND attempts_made = %(made)s AND created_at = %(created)s
     RETURNING id, delivery_batch.source_id, attempts_made
 )
 INSERT INTO delivery_attempt (
@@ -67,7 +67,8 @@ SELECT id, source_id, attempts_made, %(region)s, %(version)s, %(token)s, clock_t
 FROM claimed RETURNING id, started_at
 """
 # One statement for one round trip and one commit. The rows are locked in the order that delivery/lanes.py tells. The
-# batch has to be the lane's: a cut does not wait for the disk, and after a crash of PostgreSQL its id may be another's.
+# batch has to be the lane's and of its time: a cut does not wait for the disk, and after a crash of PostgreSQL its id may
+# be given to another one, even of the same lane.
 
 
 WAIT_FOR_KEY: Final = """
@@ -88,7 +89,8 @@ def begin(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> Sent
     """
     values: dict[str, Any] = {
         "source": lease.source_id, "token": lease.token, "seconds": LEASE_SECONDS, "key": credentials.rate_key,
-        "batch": parcel.batch.pk, "made": parcel.batch.attempts_made, "suspected": parcel.suspected,
+        "batch": parcel.batch.pk, "made": parcel.batch.attempts_made, "created": parcel.batch.created_at,
+        "suspected": parcel.suspected,
         "region": credentials.region.value, "version": credentials.version,
     }  # fmt: skip
     with connection.cursor() as cursor:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
-from celery.signals import celeryd_after_setup, worker_shutting_down
+from celery.signals import celeryd_after_setup, task_postrun, task_prerun, worker_shutting_down
 
 from delivery.senders import senders
 from delivery.turn import take_turn
@@ -18,15 +18,29 @@ from integrations.enums import Region
 
 
 class _Slots:
-    """How many turns of one region this process may take at once."""
+    """How many turns of one region this process may take at once, and how many of its slots have a task of any kind."""
 
     of_region = 6
+    taken = 0
+    lock = threading.Lock()
 
 
 @celeryd_after_setup.connect
 def count_slots(instance: Any, **_kwargs: Any) -> None:
     """Once the worker knows its number of threads."""
     _Slots.of_region = max(1, instance.concurrency * 3 // 4)
+
+
+@task_prerun.connect
+def take_slot(**_kwargs: Any) -> None:
+    with _Slots.lock:
+        _Slots.taken += 1
+
+
+@task_postrun.connect
+def give_slot_back(**_kwargs: Any) -> None:
+    with _Slots.lock:
+        _Slots.taken -= 1
 
 
 _ending: Final = threading.Event()
@@ -71,9 +85,12 @@ class Share:
             return self._next() if self._taken < _Slots.of_region else []
 
     def has_slots(self) -> bool:
-        """Whether a hint that comes finds a slot: then nobody waits for the turns that are at work."""
+        """Whether a hint that comes finds a slot: then nobody waits for the turns that are at work.
+
+        Turns of both regions and slow tasks can fill all slots though no region has taken its share.
+        """
         with self._lock:
-            return self._taken < _Slots.of_region and not _ending.is_set()
+            return max(self._taken + 1, _Slots.taken) <= _Slots.of_region and not _ending.is_set()
 
     def give_back(self, lanes: list[int]) -> list[int]:
         """The turn with these is over. Gives lanes for another hint."""

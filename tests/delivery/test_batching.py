@@ -11,6 +11,8 @@ from delivery.bodies import PAYLOAD_BYTES, body_bytes
 from delivery.enums import BatchState
 from delivery.models import Batch, Event, Lane, Pending
 from delivery.outbox import capture, capture_many
+from integrations.enums import SourceState
+from integrations.models import Source
 from integrations.spec.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from tests.delivery.steps import sure
 
@@ -119,6 +121,14 @@ def test_cut_takes_only_its_own_source(source, other_source, lease, call):
 def test_cut_needs_the_lease(source, lease, call):
     capture(source.tenant_id, call)
     lanes.release(lease)
+    assert cut(lease) is None
+    assert Pending.objects.count() == 1
+
+
+@pytest.mark.parametrize("state", [SourceState.PAUSED, SourceState.DISCONNECTED])
+def test_cut_leaves_the_events_of_a_source_that_is_not_connected_any_more(source, lease, call, state):
+    capture(source.tenant_id, call)
+    Source.objects.update(state=state)
     assert cut(lease) is None
     assert Pending.objects.count() == 1
 

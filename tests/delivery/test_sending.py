@@ -4,7 +4,7 @@ import pytest
 from django.db import connection, transaction
 
 from delivery import lanes, limiter
-from delivery.batching import cut
+from delivery.batching import cut, new_batch
 from delivery.bodies import body_bytes
 from delivery.clock import database_now
 from delivery.enums import Hold, Outcome
@@ -138,6 +138,15 @@ def test_begin_twice_on_one_number_begins_once(ready):
     parcel.batch.attempts_made = 0
     assert begin(lease, parcel, credentials) is None
     assert Attempt.objects.count() == 1
+
+
+def test_begin_of_a_batch_whose_number_was_given_out_anew_begins_nothing(source, ready):
+    """As after a crash of the database that forgot the cut: what has the number now is other events of the lane."""
+    lease, parcel, credentials = ready
+    Batch.objects.get().delete()
+    new_batch(source.pk, source.tenant_id, [parcel.batch.event_ids[0] + 1], parcel.batch.bytes, pk=parcel.batch.pk)
+    assert begin(lease, parcel, credentials) is None
+    assert Attempt.objects.count() == 0
 
 
 def test_begin_with_a_key_that_segment_told_to_wait_sleeps_as_long(ready):

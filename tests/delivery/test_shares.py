@@ -1,8 +1,9 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
-from celery.signals import worker_shutting_down
+from celery.signals import task_postrun, task_prerun, worker_shutting_down
 
 from delivery import shares
 from delivery.senders import THREADS, senders
@@ -28,6 +29,16 @@ def begin_turn(share, number):
     lanes = share.take()
     assert share.begun(lanes) == []
     return lanes
+
+
+@contextmanager
+def at_work(tasks):
+    """As the worker's signals tell of them."""
+    for _ in range(tasks):
+        task_prerun.send(sender=None)
+    yield
+    for _ in range(tasks):
+        task_postrun.send(sender=None)
 
 
 def test_share_is_three_quarters_of_the_slots():
@@ -56,6 +67,18 @@ def test_turns_may_go_on_until_the_last_slot_is_taken(monkeypatch):
     assert share.has_slots()
     begin_turn(share, 2)
     assert not share.has_slots()
+
+
+def test_turns_end_when_the_slots_are_taken_by_anything_else(monkeypatch):
+    """As by two turns of the other region and an export."""
+    monkeypatch.setattr(shares, "_ending", threading.Event())
+    share = Share()
+    begin_turn(share, 0)
+    with at_work(3):
+        assert share.has_slots()
+    with at_work(4):
+        assert not share.has_slots()
+    assert share.has_slots()
 
 
 def test_turns_end_when_the_worker_is_told_to_stop(monkeypatch):
