@@ -7,6 +7,7 @@ to wait instead, and a minute later nobody is at it any more.
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -15,6 +16,7 @@ from django.db import connection, transaction
 from delivery import lanes
 from delivery.batching import THESE
 from delivery.expiry import lane_is_free
+from integrations.property_rules import hashed
 from integrations.signals import source_deleting
 from tenants.enums import ErasureKind, PersonField
 from tenants.erasure import Progress, erasing
@@ -129,7 +131,8 @@ def _erase_events(erasure: Erasure, source_id: int) -> Progress:
     with connection.cursor() as cursor:
         cursor.execute(NEXT_EVENTS, {"source": source_id, "after": place["after"], "chunk": CHUNK})
         rows = cursor.fetchall()
-    found = [(event_id, message_id) for event_id, message_id, payload in rows if is_about(payload, erasure.looked_for)]
+    names = names_of(erasure.tenant_number, erasure.looked_for)
+    found = [(event_id, message_id) for event_id, message_id, payload in rows if is_about(payload, names)]
     if found and not _take(erasure, source_id, found):
         return Progress.BUSY
     if len(rows) == CHUNK:
@@ -169,14 +172,29 @@ PLACES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 """Where a call says whom it is about."""
 
 
-def is_about(payload: str, looked_for: Iterable[Sequence[str]]) -> bool:
-    """Whether the call's text names one of these, pairs of a PersonField and a value; addresses in any letters."""
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A value that names the person in a call, and how it is written in the call's text in small letters."""
+
+    field: str
+    value: str
+    written: str
+
+
+def names_of(tenant_id: int, looked_for: Iterable[Sequence[str]]) -> list[Name]:
+    """Of pairs of a PersonField and a value: these, and what a source's rule that hashes makes of them."""
+    hashes = [(field, hashed(tenant_id, value)) for field, value in looked_for]
+    return [Name(field, value, orjson.dumps(value).decode().lower()) for field, value in (*looked_for, *hashes)]
+
+
+def is_about(payload: str, names: Iterable[Name]) -> bool:
+    """Whether the call's text has one of these where it says whom it is about; addresses in any letters."""
     lowered = payload.lower()
-    near = [(field, value) for field, value in looked_for if orjson.dumps(value).decode().lower() in lowered]
+    near = [name for name in names if name.written in lowered]
     if not near:
         return False
     call = orjson.loads(payload)
-    return any(_same(field, value, _at(call, path)) for field, value in near for path in PLACES[field])
+    return any(_same(name, _at(call, path)) for name in near for path in PLACES[name.field])
 
 
 def _at(call: Any, path: Iterable[str]) -> Any:
@@ -185,10 +203,10 @@ def _at(call: Any, path: Iterable[str]) -> Any:
     return call
 
 
-def _same(field: str, value: str, found: Any) -> bool:
+def _same(name: Name, found: Any) -> bool:
     if not isinstance(found, str):
         return False
-    return found.strip().lower() == value if field == PersonField.EMAIL else found == value
+    return (found.strip().lower() if name.field == PersonField.EMAIL else found) == name.value
 
 
 REFUSALS: Final = """
@@ -203,7 +221,8 @@ def _erase_refusals(erasure: Erasure) -> Progress:
     with connection.cursor() as cursor:
         cursor.execute(REFUSALS, {"tenant": erasure.tenant_number, "after": place["after"], "chunk": CHUNK})
         rows = cursor.fetchall()
-        values = {value.lower() for _, value in erasure.looked_for}
+        names = names_of(erasure.tenant_number, erasure.looked_for)
+        values = {name.value.lower() for name in names}
         gone = [pk for pk, user_id, excerpt in rows if _holds(user_id, excerpt, values)]
         cursor.execute("DELETE FROM delivery_refusal WHERE id = ANY(%s)", [gone])
     erasure.add("refused calls", len(gone))

@@ -47,10 +47,13 @@ besides, pairs of a PersonField and a value: list[list[str]]."""
 @transaction.atomic
 def ask_for_person(tenant: Tenant, field: PersonField, value: str, *, by: User) -> Erasure:
     """Everything that is kept of the person by then. The audit trail and the receipt get no more than a digest."""
-    value = value.strip().lower() if field == PersonField.EMAIL else value.strip()
+    typed = value.strip()
+    value = typed.lower() if field == PersonField.EMAIL else typed
     erasure = ask(tenant, ErasureKind.PERSON, "one person", by=by, looked_for=[[field.value, value]])
+    # An address that a source's rule has hashed has another hash in other letters.
+    erasure.look_for([(field.value, typed)])
     erasure.digest = digest_of(field, value)
-    erasure.save(update_fields=["digest"])
+    erasure.save(update_fields=["digest", "looked_for"])
     note(tenant.pk, by, "asked to erase a person:", f"receipt {erasure.pk}")
     return erasure
 

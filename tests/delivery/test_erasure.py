@@ -1,16 +1,19 @@
 """Persons, sources and companies that are erased, beside others that stay."""
 
 import threading
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connections, transaction
+from django.utils import timezone
 
 from delivery import erasure, lanes
-from delivery.erasure import erase_orphans, is_about, orphans
+from delivery.erasure import erase_orphans, is_about, names_of, orphans
 from delivery.models import Attempt, Batch, Event, MessageKey, Pending, Refusal
 from delivery.outbox import capture, capture_many
 from delivery.turn import take_turn
 from integrations.deletion import delete_source
+from integrations.enums import PropertyRule
 from integrations.models import ApiKey, Person, Source, WriteKey
 from integrations.spec.calls import identify, track
 from tenants.closing import delete_tenant
@@ -52,6 +55,28 @@ def test_events_of_the_person_go_and_no_others(tenant, source, owner, field, val
     assert run() == 1
     assert users() == left
     assert Pending.objects.count() == len(left)
+
+
+@pytest.mark.parametrize("asked", ["Ada@Customer.test", " ada@customer.test"])
+def test_events_whose_address_a_rule_hashed_go_too(tenant, source, other_tenant, other_source, owner, asked):
+    for each in (source, other_source):
+        each.property_rules = {"email": PropertyRule.HASH}
+        each.save()
+        capture_many(each.tenant_id, [of("u-1", asked.strip()), of("u-2", "grace@customer.test")])
+    ask_for_person(tenant, PersonField.EMAIL, asked, by=owner)
+    run()
+    assert list(Event.objects.filter(source=source).values_list("user_id", flat=True)) == ["u-2"]
+    assert Event.objects.filter(source=other_source).count() == 2
+
+
+def test_events_whose_id_a_rule_hashed_go_too(tenant, source, owner):
+    source.property_rules = {"id": PropertyRule.HASH}
+    source.save()
+    capture_many(tenant.pk, [identify(user_id=f"u-{number}", traits={"id": f"c-{number}"}) for number in (1, 2)])
+    capture(tenant.pk, {**identify(user_id="u-3", traits={"id": "c-1"}), "timestamp": "never"})
+    ask_for_person(tenant, PersonField.USER, "c-1", by=owner)
+    run()
+    assert (users(), Refusal.objects.count()) == (["u-2"], 0)
 
 
 def test_events_of_another_tenant_stay(tenant, source, other_tenant, other_source, owner):
@@ -135,8 +160,17 @@ def test_work_is_done_in_chunks(tenant, source, owner, monkeypatch):
     assert receipt().counts == {"events": 4}
 
 
+class AnHourBehind(datetime):
+    """A web process's clock."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) - timedelta(hours=1)
+
+
 @pytest.mark.django_db(transaction=True)
-def test_capture_that_commits_late_is_erased_in_another_pass(tenant, source, owner):
+@pytest.mark.parametrize("clock", [datetime, AnHourBehind])
+def test_capture_that_commits_late_is_erased_in_another_pass(tenant, source, owner, clock, monkeypatch):
     captured, go = threading.Event(), threading.Event()
 
     def late():
@@ -151,7 +185,9 @@ def test_capture_that_commits_late_is_erased_in_another_pass(tenant, source, own
     thread = threading.Thread(target=late)
     thread.start()
     assert captured.wait(20)
-    ask_for_person(tenant, PersonField.USER, "u-1", by=owner)
+    with monkeypatch.context() as patch:
+        patch.setattr(timezone, "datetime", clock)
+        ask_for_person(tenant, PersonField.USER, "u-1", by=owner)
     assert run() == 0
     go.set()
     thread.join(20)
@@ -174,7 +210,7 @@ def test_call_is_about_whom_it_names_as_its_person(call, found):
     import orjson
 
     looked_for = [["user", "u-1"], ["email", "ada@customer.test"]]
-    assert is_about(orjson.dumps(call).decode(), looked_for) is found
+    assert is_about(orjson.dumps(call).decode(), names_of(1, looked_for)) is found
 
 
 def test_deleted_source_leaves_nothing(tenant, source, owner, segment):
