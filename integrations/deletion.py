@@ -13,6 +13,7 @@ from tenants.erasure import Progress, ask, erasing
 from tenants.errors import TenantError
 from tenants.models import Erasure, Tenant, User
 from tenants.scoping import scope
+from tenants.staff_pages import forget_notes
 
 CHUNK: Final = 5_000
 DELETED: Final = "deleted the source"
@@ -52,6 +53,7 @@ def _delete(source_ids: list[int]) -> dict[str, int]:
     for _receiver, gone in answers:
         counts |= gone
     Source.objects.filter(pk__in=ids).delete()
+    forget_notes(Source, ids)
     return counts | {"sources": len(ids)}
 
 

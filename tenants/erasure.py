@@ -20,6 +20,7 @@ from tenants.enums import ErasureKind, PersonField
 from tenants.exports.services import take_back
 from tenants.models import Erasure, Tenant, User
 from tenants.scoping import every_tenant
+from tenants.staff_pages import forget_notes
 from tenants.time_shares import time_shares
 
 SECONDS: Final = 30.0
@@ -142,6 +143,7 @@ def _end_pass(erasure: Erasure) -> Progress:
         return Progress.BUSY
     if erasure.kind == ErasureKind.TENANT:
         Tenant.objects.filter(pk=erasure.tenant_number).delete()
+        forget_notes(Tenant, [erasure.tenant_number])
     erasure.looked_for, erasure.source_ids, erasure.place = [], [], {}
     erasure.done_at = timezone.now()
     log.info("Erasure %s is done.", erasure.pk)

@@ -4,6 +4,7 @@ import threading
 from datetime import datetime, timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connections, transaction
 from django.utils import timezone
 
@@ -22,6 +23,7 @@ from tenants.erasure import Progress, ask_for_person, digest_of, run
 from tenants.errors import MemberError, TenantError
 from tenants.models import AuditEntry, Erasure, Invitation, Membership, Tenant
 from tenants.scoping import scope
+from tenants.staff_pages import note_for_staff
 from tests.conftest import WRITE_KEY, make_source
 
 pytestmark = pytest.mark.usefixtures("everything")
@@ -229,6 +231,23 @@ def test_deleted_source_leaves_nothing(tenant, source, owner, segment):
     assert asked.counts == {
         "requests": 1, "batches": 1, "refused calls": 1, "sources": 1, "events": 3, "dedupe rows": 1,
     }  # fmt: skip
+
+
+def test_staffs_notes_of_a_source_and_a_company_go_with_them(tenant, source, other_source, owner, staff):
+    for each in (source, tenant, other_source, other_source.tenant):
+        note_for_staff(each, staff, "Hold: Asked by phone")
+    delete_source(source, "Main", by=owner)
+    assert noted() == ["Acme", "Main", "Other"]
+    gone = make_source(tenant, "k" * 32, name="Gone")
+    note_for_staff(gone, staff, "Hold: Asked by phone")
+    with scope(tenant.pk):
+        delete_tenant(tenant, "Acme", by=owner)
+    run()
+    assert noted() == ["Main", "Other"]
+
+
+def noted():
+    return sorted(LogEntry.objects.values_list("object_repr", flat=True))
 
 
 def test_source_stays_when_another_name_is_typed(tenant, source, owner):
