@@ -74,10 +74,22 @@ def revoke_invitation(invitation: Invitation, *, by: User) -> None:
     tenant = invitation.tenant
     with transaction.atomic(), scope(tenant.pk):
         _require_right(tenant, Role(invitation.role), by)
-        current = _reload_open(invitation.pk)
-        current.revoked_at = timezone.now()
-        current.save(update_fields=["revoked_at"])
-        note(tenant.pk, by, "revoked the invitation of", current.email)
+        _revoke(_reload_open(invitation.pk), by)
+
+
+def revoke_invitations_above(member: Membership, *, by: User) -> None:
+    """Who is given a lower role keeps no way back to the one before: an invitation sent to an address of their own."""
+    with scope(member.tenant_id):
+        sent = open_invitations().filter(invited_by=member.user_id).order_by("pk")
+        for invitation in sent.select_for_update(no_key=True):
+            if not Role(member.role).includes(Role(invitation.role)):
+                _revoke(invitation, by)
+
+
+def _revoke(invitation: Invitation, by: User) -> None:
+    invitation.revoked_at = timezone.now()
+    invitation.save(update_fields=["revoked_at"])
+    note(invitation.tenant_id, by, "revoked the invitation of", invitation.email)
 
 
 def revoke_invitations_by(member: Membership) -> None:

@@ -11,7 +11,7 @@ from tenants import mails
 from tenants.audit import note
 from tenants.enums import Role
 from tenants.errors import MemberError
-from tenants.invitations import revoke_invitations_by
+from tenants.invitations import revoke_invitations_above, revoke_invitations_by
 from tenants.models import Membership, Tenant, User
 
 GONE = "There is no such member any more: somebody removed them, or they left. Nothing was changed."
@@ -21,7 +21,7 @@ LAST_OWNER = "A company keeps at least one owner. Make somebody else an owner fi
 
 @transaction.atomic
 def change_role(tenant: Tenant, user: User, role: Role, *, by: User) -> None:
-    """Give a member another role. Raises MemberError."""
+    """Give a member another role, and end the invitations to a higher one that they sent. Raises MemberError."""
     actor, member = _lock(tenant, by, user)
     _require(actor.may_change(member) and Role(actor.role).includes(Role(role)))
     if member.role == role:
@@ -31,6 +31,7 @@ def change_role(tenant: Tenant, user: User, role: Role, *, by: User) -> None:
     before, member.role = member.role, role
     member.save(update_fields=["role"])
     note(tenant.pk, by, "changed the role of", user.email, before=before, after=role)
+    revoke_invitations_above(member, by=by)
     mails.tell_role_changed(tenant, user, Role(role), by)
 
 
@@ -63,6 +64,7 @@ def transfer_ownership(tenant: Tenant, user: User, *, by: User) -> None:
     member.save(update_fields=["role"])
     actor.save(update_fields=["role"])
     note(tenant.pk, by, "transferred ownership to", user.email, before=before)
+    revoke_invitations_above(actor, by=by)
     mails.tell_ownership(tenant, user, by)
 
 

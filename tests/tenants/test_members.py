@@ -126,6 +126,38 @@ def test_change_role_to_the_same_changes_and_tells_nothing(tenant, owner, viewer
     assert deeds(tenant) == []
 
 
+def revoked(tenant):
+    with scope(tenant.pk):
+        return list(Invitation.objects.exclude(revoked_at=None).order_by("pk").values_list("email", flat=True))
+
+
+def test_change_role_revokes_what_the_member_sent_to_a_higher_role(tenant, owner):
+    """Or an owner who was demoted would be one again, by an invitation to another address of their own."""
+    other = second(tenant, Role.OWNER)
+    for role in ROLES:
+        invite(tenant, f"{role}@friend.test", role, by=other)
+    invite(tenant, "owner@else.test", Role.OWNER, by=owner)
+    change_role(tenant, other, Role.ADMIN, by=owner)
+    assert revoked(tenant) == ["owner@friend.test"]
+    assert deeds(tenant)[-1] == ("owner@acme.test", "revoked the invitation of", "owner@friend.test", {})
+    change_role(tenant, other, Role.VIEWER, by=owner)
+    assert revoked(tenant) == ["owner@friend.test", "admin@friend.test"]
+
+
+def test_change_role_to_a_higher_one_revokes_nothing(tenant, owner, admin):
+    invite(tenant, "friend@acme.test", Role.ADMIN, by=admin)
+    change_role(tenant, admin, Role.OWNER, by=owner)
+    assert revoked(tenant) == []
+
+
+def test_transfer_ownership_revokes_the_invitations_of_owners_that_the_old_one_sent(tenant, owner, admin):
+    invite(tenant, "friend@acme.test", Role.OWNER, by=owner)
+    invite(tenant, "other@acme.test", Role.ADMIN, by=owner)
+    transfer_ownership(tenant, admin, by=owner)
+    assert revoked(tenant) == ["friend@acme.test"]
+    assert deeds(tenant)[-1] == ("owner@acme.test", "revoked the invitation of", "friend@acme.test", {})
+
+
 def test_remove_member_tells_the_member_and_revokes_what_they_sent(
     tenant, owner, admin, django_capture_on_commit_callbacks
 ):
@@ -134,9 +166,7 @@ def test_remove_member_tells_the_member_and_revokes_what_they_sent(
     with django_capture_on_commit_callbacks(execute=True):
         remove_member(tenant, admin, by=owner)
     assert [(m.to, m.subject) for m in mail.outbox] == [(["admin@acme.test"], "You are no longer a member of Acme")]
-    with scope(tenant.pk):
-        revoked = Invitation.objects.exclude(revoked_at=None).values_list("email", flat=True)
-        assert list(revoked) == ["friend@acme.test"]
+    assert revoked(tenant) == ["friend@acme.test"]
     assert deeds(tenant)[-1] == ("owner@acme.test", "removed", "admin@acme.test", {"role": "admin"})
 
 
