@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 
 from django.db import transaction
+from django.db.models import Model
 
 from integrations.errors import EditConflictError, SourceStateError
 from integrations.models import Source
@@ -25,13 +26,13 @@ def locked_source(source: Source) -> Iterator[None]:
         yield
 
 
-def stamp(source: Source, *fields: str) -> str:
-    """Tells whether these fields of a source are still what they were when a form showed them."""
-    values = repr([(field, getattr(source, field)) for field in fields])
+def stamp(shown: Model, *fields: str) -> str:
+    """Tells whether these fields of a row are still what they were when a form showed them."""
+    values = repr([(field, getattr(shown, field)) for field in fields])
     return sha256(values.encode()).hexdigest()[:16]
 
 
-def require_unchanged(source: Source, seen: str | None, *fields: str) -> None:
+def require_unchanged(shown: Model, seen: str | None, *fields: str) -> None:
     """Raises EditConflictError when the fields are not those of the stamp. Without one nobody looked before."""
-    if seen is not None and seen != stamp(source, *fields):
-        raise EditConflictError(f"“{source.name}” was changed while this page was open.")
+    if seen is not None and seen != stamp(shown, *fields):
+        raise EditConflictError(f"“{shown}” was changed while this page was open.")

@@ -8,22 +8,27 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
 
 from delivery.alerts.forms import ChoiceForm, LimitsForm
 from delivery.alerts.links import member_of
 from delivery.alerts.models import AlertChoice, AlertLimits, Incident
 from delivery.alerts.telling import choice_of
+from integrations.deeds import SEEN
+from integrations.errors import EditConflictError
+from integrations.locking import require_unchanged, stamp
+from integrations.views import get_or_post, posted
 from tenants.access import TenantRequest, tenant_view
 from tenants.audit import note
 from tenants.enums import Role
-from tenants.models import Membership
+from tenants.members import lock_tenant
+from tenants.models import Membership, Tenant
 from tenants.queries import page_of
 from tenants.scoping import scope
 
 OPEN_SHOWN: Final = 50
 
-get_or_post = require_http_methods(["GET", "POST"])
+EDITED: Final = ("backlog_minutes", "refused_an_hour")
+"""What the form of the limits shows."""
 
 
 @tenant_view()
@@ -32,7 +37,7 @@ def alerts(request: TenantRequest) -> HttpResponseBase:
     """What is and was wrong; and, for each member, what of it is sent to them."""
     chosen = choice_of(request.membership)
     initial = {"kinds": chosen.kinds, "recovered": chosen.recovered}
-    form = ChoiceForm(request.POST if request.method == "POST" else None, initial=initial)
+    form = ChoiceForm(posted(request), initial=initial)
     if form.is_valid():
         _choose(request.membership, form.cleaned_data["kinds"], recovered=form.cleaned_data["recovered"])
         messages.success(request, "Your choice is saved.")
@@ -52,16 +57,21 @@ def alerts(request: TenantRequest) -> HttpResponseBase:
 @tenant_view(Role.ADMIN)
 @get_or_post
 def limits(request: TenantRequest) -> HttpResponseBase:
-    stored = AlertLimits.objects.first() or AlertLimits(tenant=request.tenant)
-    form = LimitsForm(request.POST if request.method == "POST" else None, instance=stored)
+    """A mistake keeps the stamp of the page that was opened first; a conflict shows what somebody has set meanwhile."""
+    stored, theirs = _limits_of(request.tenant), None
+    seen = request.POST.get(SEEN, stamp(stored, *EDITED))
+    form = LimitsForm(posted(request), instance=stored)
     if form.is_valid():
-        values = form.cleaned_data
-        with transaction.atomic():
-            AlertLimits.objects.update_or_create(tenant=request.tenant, defaults=values)
-            note(request.tenant.pk, request.user, "changed the limits of alerts of", request.tenant.name, **values)
-        messages.success(request, "The limits are saved. They hold from the next look on, within a minute.")
-        return redirect("delivery:alerts", request.tenant.slug)
-    return render(request, "delivery/alert_limits.html", {"form": form})
+        try:
+            _set_limits(request, form.cleaned_data)
+        except EditConflictError:
+            theirs = _limits_of(request.tenant)
+            seen = stamp(theirs, *EDITED)
+        else:
+            messages.success(request, "The limits are saved. They hold from the next look on, within a minute.")
+            return redirect("delivery:alerts", request.tenant.slug)
+    context = {"form": form, "seen": seen, "theirs": theirs}
+    return render(request, "delivery/alert_limits.html", context, status=409 if theirs else 200)
 
 
 @csrf_exempt  # mail programs post here by themselves (RFC 8058); the link is the permission
@@ -77,6 +87,22 @@ def stop(request: HttpRequest, token: str) -> HttpResponse:
             _choose(member, [], recovered=choice_of(member).recovered)
         done = request.method == "POST" or not choice_of(member).kinds
     return render(request, "delivery/alerts_stop.html", {"member": member, "done": done})
+
+
+def _limits_of(tenant: Tenant) -> AlertLimits:
+    return AlertLimits.objects.first() or AlertLimits(tenant=tenant)
+
+
+@transaction.atomic
+def _set_limits(request: TenantRequest, values: dict[str, int]) -> None:
+    """Once, however often the form is sent. Raises EditConflictError."""
+    lock_tenant(request.tenant)
+    stored = _limits_of(request.tenant)
+    if values == {name: getattr(stored, name) for name in EDITED}:
+        return
+    require_unchanged(stored, request.POST.get(SEEN), *EDITED)
+    AlertLimits.objects.update_or_create(tenant=request.tenant, defaults=values)
+    note(request.tenant.pk, request.user, "changed the limits of alerts of", request.tenant.name, **values)
 
 
 @transaction.atomic

@@ -1,4 +1,5 @@
 import re
+from functools import partial
 
 import pytest
 from django.test import Client
@@ -10,7 +11,7 @@ from delivery.alerts.looking import look_around
 from delivery.alerts.models import AlertChoice, AlertLimits, Incident
 from delivery.alerts.telling import choice_of
 from tenants.models import AuditEntry, Membership
-from tests.delivery.alerts.conftest import REASON, hold
+from tests.delivery.alerts.conftest import REASON, at_once, hold
 
 pytestmark = pytest.mark.django_db
 
@@ -70,6 +71,54 @@ def test_admin_sets_the_limits(admin_client, tenant):
     assert (stored.tenant, stored.backlog_minutes, stored.refused_an_hour) == (tenant, 45, 7)
     assert AuditEntry.objects.get().details == {"backlog_minutes": 45, "refused_an_hour": 7}
     assert "45 minutes" in admin_client.get(ALERTS).content.decode()
+
+
+def limits_form(minutes, refused, page=None):
+    """As a browser sends the form that this page showed."""
+    form = {"backlog_minutes": minutes, "refused_an_hour": refused}
+    return form if page is None else form | {"seen": re.findall(r'name="seen" value="(\w+)"', page.content.decode())[0]}
+
+
+def test_limits_that_somebody_else_changed_meanwhile_are_shown_and_kept(admin_client, owner_client, tenant):
+    page = admin_client.get(LIMITS)
+    owner_client.post(LIMITS, limits_form(45, 7, owner_client.get(LIMITS)))
+    answer = admin_client.post(LIMITS, limits_form(60, 100, page))
+    assert answer.status_code == 409
+    text = answer.content.decode()
+    assert "They are 45 minutes and 7 events now." in text
+    assert 'value="60"' in text
+    stored = AlertLimits.objects.get()
+    assert (stored.backlog_minutes, stored.refused_an_hour) == (45, 7)
+    assert AuditEntry.objects.count() == 1
+
+    assert admin_client.post(LIMITS, limits_form(60, 100, answer)).status_code == 302
+    stored.refresh_from_db()
+    assert (stored.backlog_minutes, stored.refused_an_hour) == (60, 100)
+
+
+def test_mistake_in_the_limits_hides_no_change_of_somebody_else(admin_client, owner_client, tenant):
+    page = admin_client.get(LIMITS)
+    owner_client.post(LIMITS, limits_form(45, 7))
+    mistaken = admin_client.post(LIMITS, limits_form(4, 100, page))
+    assert admin_client.post(LIMITS, limits_form(5, 100, mistaken)).status_code == 409
+    assert AlertLimits.objects.get().backlog_minutes == 45
+
+
+def test_limits_that_are_sent_twice_are_changed_once(admin_client, tenant):
+    form = limits_form(45, 7, admin_client.get(LIMITS))
+    assert [admin_client.post(LIMITS, form).status_code for _ in range(2)] == [302, 302]
+    assert AuditEntry.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_admins_who_set_the_limits_at_once_are_told_of_each_other(admin_client, owner_client, tenant):
+    forms = [limits_form(45, 7, admin_client.get(LIMITS)), limits_form(60, 9, owner_client.get(LIMITS))]
+    posts = [partial(each.post, LIMITS, form) for each, form in zip((admin_client, owner_client), forms, strict=True)]
+
+    def send_next():
+        return posts.pop()()
+
+    assert sorted(answer.status_code for answer in at_once(send_next)) == [302, 409]
 
 
 @pytest.mark.parametrize("values", [{"backlog_minutes": 4, "refused_an_hour": 7}, {"backlog_minutes": 45}])
