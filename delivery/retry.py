@@ -159,8 +159,8 @@ KEY_UNREADABLE: Final = (
     "The stored write key can no longer be read. Events are kept. Paste the write key again, and sending goes on."
 )
 REJECTED_REPEATEDLY: Final = (
-    "Segment rejected three events in a row, each sent alone (answer 400). Events are kept. Look at the answers below, "
-    "then pause and resume the source to go on."
+    "Segment rejected three events in a row, each sent alone (answer 400). Events are kept. Look at its answers under "
+    "“Requests” on the source's page, then pause and resume the source to go on."
 )
 TOO_LONG_AMBIGUOUS: Final = (
     "For 20 hours it could not be known whether Segment had these events. It recognizes a repeated event for about a "

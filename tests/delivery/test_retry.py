@@ -91,6 +91,8 @@ def test_decide_holds_with_a_reason_for_the_customer(answer, history, hold):
     decision = decide(answer, History(**history), chance=0.5)
     assert decision.hold == hold
     assert "Events are kept." in decision.reason
+    # It is read in mails and on several pages.
+    assert "below" not in decision.reason
 
 
 @pytest.mark.parametrize(
