@@ -145,7 +145,12 @@ def _refuse(sent: Sent, answer: Answer, *, echo: bool) -> bool:
         batch.first_ambiguous_at = Attempt.objects.values_list("started_at", flat=True).get(pk=sent.attempt_id)
         batch.ambiguous_region = sent.credentials.region
         batch.save(update_fields=["first_ambiguous_at", "ambiguous_region"])
-    if batch.state != BatchState.OPEN or batch.attempts_made != sent.batch.attempts_made:
+    if batch.state != BatchState.OPEN:
+        return False
+    if batch.attempts_made != sent.batch.attempts_made:
+        # Its worker was late, not dead: the crash that a later attempt was begun with was none.
+        batch.crashes = max(0, batch.crashes - 1)
+        batch.save(update_fields=["crashes"])
         return False
     batch.failing_since = batch.failing_since or now
     history = _history(sent, batch, lane, now)

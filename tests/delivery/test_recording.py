@@ -71,6 +71,15 @@ def test_record_of_a_late_401_after_a_later_attempt_holds_nothing(attempt):
     assert Lane.objects.get().hold == ""
 
 
+@pytest.mark.parametrize("answer", [LIMITED, FAILED])
+def test_record_of_a_late_failure_takes_back_the_crash_that_its_silence_counted_as(attempt, answer):
+    silent = [attempt(), attempt(), attempt()]
+    assert Batch.objects.get().crashes == 2
+    for late, crashes in zip(silent[:2], (1, 0), strict=True):
+        record(late, answer)
+        assert (Batch.objects.get().crashes, Batch.objects.get().tries) == (crashes, 0)
+
+
 @pytest.mark.parametrize("state", [BatchState.OPEN, BatchState.SET_ASIDE, BatchState.QUARANTINED])
 def test_record_of_a_200_wins_however_late(attempt, state):
     late, _later = attempt(), attempt()
