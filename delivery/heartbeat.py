@@ -13,7 +13,7 @@ from delivery.redis_link import ask
 LATE_SECONDS: Final = 15.0
 """The sweep runs each second."""
 
-_SWEPT: Final = "headwater:swept"
+SWEPT: Final = "headwater:swept"
 _KEPT_SECONDS: Final = 86_400
 
 log = logging.getLogger(__name__)
@@ -21,13 +21,16 @@ log = logging.getLogger(__name__)
 
 def note_sweep() -> None:
     try:
-        ask(lambda redis: redis.set(_SWEPT, 1, ex=_KEPT_SECONDS))
+        ask(lambda redis: redis.set(SWEPT, 1, ex=_KEPT_SECONDS))
     except RedisUnavailableError:
         log.info("Redis does not answer: nobody will know of this sweep.")
 
 
 def sweep_age() -> float:
     """Seconds since the last sweep; infinite when none is known of. Raises RedisUnavailableError."""
-    # What is left of the key's life tells its age by Redis' own clock.
-    left = ask(lambda redis: redis.pttl(_SWEPT))
+    return age_of(ask(lambda redis: redis.pttl(SWEPT)))
+
+
+def age_of(left: int) -> float:
+    """Seconds since the last sweep, by the milliseconds that its key has left: so Redis' own clock counts."""
     return _KEPT_SECONDS - left / 1_000 if left >= 0 else math.inf

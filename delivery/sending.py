@@ -67,8 +67,8 @@ SELECT id, source_id, attempts_made, %(region)s, %(version)s, %(token)s, clock_t
 FROM claimed RETURNING id, started_at
 """
 # One statement for one round trip and one commit. The rows are locked in the order that delivery/lanes.py tells. The
-# batch has to be the lane's and of its time: a cut does not wait for the disk, and after a crash of PostgreSQL its id may
-# be given to another one, even of the same lane.
+# batch has to be the lane's and of its time: a cut does not wait for the disk, and after a crash of PostgreSQL its id
+# may be given to another one, even of the same lane.
 
 
 WAIT_FOR_KEY: Final = """

@@ -17,6 +17,7 @@ from redis import Redis
 
 from delivery.courier import Courier
 from delivery.errors import RedisUnavailableError, describe
+from delivery.heartbeat import LATE_SECONDS, SWEPT, age_of
 from delivery.redis_link import ask, leave_alone
 from integrations.enums import SourceState
 from integrations.models import Source
@@ -26,7 +27,7 @@ FLAG_SECONDS: Final = 1
 LANES_PER_TURN: Final = 50
 ENOUGH_QUEUED: Final = 32
 """With so many hints waiting in a region's queue no more are sent: a task costs a worker some 3 ms, and the sweep's
-hints, of fifty lanes each, come within a second.
+hints, of many lanes each, come within a second. Unless no sweep runs: then nothing else would tell of the lane.
 """
 
 log = logging.getLogger(__name__)
@@ -76,13 +77,14 @@ def clear_flags(source_ids: Sequence[int]) -> None:
 
 
 def _set_flags(source_ids: Sequence[int], region: str, redis: Redis) -> list[int]:
-    """Those that had no flag, and now have one. None while there are enough hints."""
+    """Those that had no flag, and now have one. None while there are enough hints and the sweep runs."""
     pipeline = redis.pipeline(transaction=False)
     for source_id in source_ids:
         pipeline.set(_flag(source_id), 1, nx=True, ex=FLAG_SECONDS)
     pipeline.llen(region)
-    *flags, queued = pipeline.execute()
-    if queued >= ENOUGH_QUEUED:
+    pipeline.pttl(SWEPT)
+    *flags, queued, left = pipeline.execute()
+    if queued >= ENOUGH_QUEUED and age_of(left) < LATE_SECONDS:
         return []
     return [source_id for source_id, fresh in zip(source_ids, flags, strict=True) if fresh]
 

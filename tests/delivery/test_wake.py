@@ -7,6 +7,7 @@ import pytest
 from django.db import transaction
 
 from delivery import redis_link
+from delivery.heartbeat import note_sweep
 from delivery.outbox import capture
 from delivery.redis_link import ask
 from delivery.wake import clear_flags, courier, hint, wake
@@ -39,10 +40,18 @@ def test_wake_flag_lasts_a_second_at_most():
 
 def test_wake_sends_no_more_hints_while_there_are_enough(monkeypatch):
     monkeypatch.setattr("delivery.wake.ENOUGH_QUEUED", 2)
+    note_sweep()
     for source_id in range(4):
         wake([source_id], "us")
     wake([9], "eu")
     assert (hints("us"), hints("eu")) == ([[0], [1]], [[9]])
+
+
+def test_wake_leaves_no_lane_out_when_no_sweep_would_find_it(monkeypatch):
+    monkeypatch.setattr("delivery.wake.ENOUGH_QUEUED", 2)
+    for source_id in range(4):
+        wake([source_id], "us")
+    assert hints("us") == [[0], [1], [2], [3]]
 
 
 def test_hint_ignores_flags_and_takes_fifty_lanes_a_task():
