@@ -104,14 +104,34 @@ def test_focus_stays_where_it_was_when_the_list_updates(desk: Page, product: Pro
 )
 def test_filter_shows_what_matches_as_it_is_typed(desk: Page, field: str, found: str, missed: str):
     is_never_loaded_again(desk)
-    desk.get_by_label(field).fill(missed)
-    desk.get_by_label(field).press("End")
+    desk.get_by_label(field).press_sequentially(missed)
     expect(desk.get_by_role("heading", name="No such event")).to_be_visible()
-    desk.get_by_label(field).fill(found)
-    desk.get_by_label(field).press("End")
+    desk.get_by_label(field).press("ControlOrMeta+A")
+    desk.get_by_label(field).press_sequentially(found)
     expect(rows(desk).first).to_contain_text("Email Delivered")
     assert desk.evaluate("window.sameDocument")
     assert found in desk.url
+
+
+def test_filter_asks_nothing_before_something_is_typed_and_then_the_list_stays_paused(desk: Page):
+    desk.get_by_role("link", name="Pause").click()
+    expect(desk.get_by_role("link", name="Resume")).to_be_visible()
+    is_never_loaded_again(desk)
+    asked: list[str] = []
+    desk.on("request", lambda request: asked.append(request.url))
+    pages = desk.evaluate("history.length")
+    name = desk.get_by_label("Name")
+    name.press("Home")
+    # Longer than the form waits for more keys.
+    desk.wait_for_timeout(1_000)
+    assert [address for address in asked if "delivery/?" in address] == []
+
+    name.press_sequentially("deliv", delay=20)
+    expect(desk).to_have_url(re.compile("name=deliv&"))
+    expect(rows(desk).first).to_contain_text("Email Delivered")
+    expect(desk.get_by_role("link", name="Resume")).to_be_visible()
+    assert desk.evaluate("history.length") == pages
+    assert desk.evaluate("window.sameDocument")
 
 
 def test_filter_by_state_leaves_the_others_out(desk: Page):

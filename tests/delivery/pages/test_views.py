@@ -203,6 +203,20 @@ def test_stream_keeps_its_filter(source, viewer_client, call):
 
 
 @pytest.mark.django_db
+@pytest.mark.django_db
+def test_paused_stream_stays_so_with_another_filter(source, viewer_client):
+    kept = '<input type="hidden" name="paused" value="1" form="filter">'
+    assert kept in text_of(viewer_client, page(source) + "?paused=1", headers=HTMX)
+    assert kept not in text_of(viewer_client, page(source), headers=HTMX)
+
+
+@pytest.mark.django_db
+def test_empty_filter_of_refused_events_is_none(source, viewer_client):
+    address = page(source, "refusals")
+    assert "Nothing was refused" in text_of(viewer_client, address + "?name=&user=&reason=")
+    assert "No such refused event" in text_of(viewer_client, address + "?name=&user=&reason=spec")
+
+
 @pytest.mark.parametrize("query", ["?before=x", "?before=99999999999999999999", "?state=odd", "?name=%00&user=%00"])
 def test_filters_that_make_no_sense_break_nothing(source, viewer_client, call, query):
     capture(source.tenant_id, call)
