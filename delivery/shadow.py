@@ -33,14 +33,22 @@ from tenants.scoping import every_tenant
 SECONDS: Final = 5.0
 """So long whoever switches on may wait; what is left then is done by the beat's task."""
 
+MOST_COUNTED: Final = 100_000
+"""More are told as “more than” this: in a long shadow millions wait, and they are counted under the source's lock."""
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """What going live would do: events sent, events left out, and the ids of those."""
+    """What going live would do: events sent, events left out, and the ids of those.
+
+    `begun` of the sent ones are in open batches already: from before the shadow, or sent again during it. Each number
+    stops at one more than MOST_COUNTED.
+    """
 
     sent: int
+    begun: int
     left_out: int
     first_id: int
     end_id: int
@@ -53,7 +61,24 @@ WHERE pending.source_id = %s AND pending.event_id >= %s ORDER BY pending.event_i
 """
 RANGE: Final = "SELECT min(event_id), max(event_id) FROM delivery_pending WHERE source_id = %s"
 COUNTS: Final = """
-SELECT count(*), count(*) FILTER (WHERE event_id >= %s AND event_id < %s) FROM delivery_pending WHERE source_id = %s
+SELECT least(owed.count + chosen.count + begun.count, %(most)s), least(begun.count, %(most)s), left_out.count
+FROM (
+    SELECT count(*) FROM (
+        SELECT FROM delivery_pending WHERE source_id = %(source)s AND event_id < %(first)s LIMIT %(most)s
+    ) AS these
+) AS owed, (
+    SELECT count(*) FROM (
+        SELECT FROM delivery_pending WHERE source_id = %(source)s AND event_id >= %(end)s LIMIT %(most)s
+    ) AS these
+) AS chosen, (
+    SELECT count(*) FROM (
+        SELECT FROM delivery_pending
+        WHERE source_id = %(source)s AND event_id >= %(first)s AND event_id < %(end)s LIMIT %(most)s
+    ) AS these
+) AS left_out, (
+    SELECT coalesce(sum(event_count), 0)::bigint AS count FROM delivery_batch
+    WHERE source_id = %(source)s AND state = 'open'
+) AS begun
 """
 
 
@@ -61,10 +86,16 @@ def catch_up(source: Source, since: datetime) -> CatchUp:
     """Of a source in shadow: what is sent of what waits, if only the shadow's events from `since` on are."""
     first_id = halve(RANGE, FIRST_SINCE, source.pk, source.shadow_since or since)
     end_id = max(first_id, halve(RANGE, FIRST_SINCE, source.pk, since))
+    values = {"source": source.pk, "first": first_id, "end": end_id, "most": MOST_COUNTED + 1}
     with connection.cursor() as cursor:
-        cursor.execute(COUNTS, [first_id, end_id, source.pk])
-        waiting, left_out = cursor.fetchone()
-    return CatchUp(waiting - left_out, left_out, first_id, end_id)
+        cursor.execute(COUNTS, values)
+        sent, begun, left_out = cursor.fetchone()
+    return CatchUp(sent, begun, left_out, first_id, end_id)
+
+
+def told(count: int) -> str:
+    """A number of CatchUp as the page and the history say it."""
+    return f"more than {MOST_COUNTED:,}" if count > MOST_COUNTED else f"{count:,}"
 
 
 def switch_on(source: Source, since: datetime, *, by: User, seconds: float = SECONDS) -> bool:
@@ -81,7 +112,8 @@ def switch_on(source: Source, since: datetime, *, by: User, seconds: float = SEC
         )
         if not fresh:
             raise SourceStateError(f"“{source.name}” is being switched on already. Nothing was changed.")
-        note(source.tenant_id, by, "switched on", source.name, sent=plan.sent, left_out=plan.left_out)
+        counts = {"sent": told(plan.sent), "left_out": told(plan.left_out)}
+        note(source.tenant_id, by, "switched on", source.name, **counts)
     return finish(source.pk, time.monotonic() + seconds)
 
 

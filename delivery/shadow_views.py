@@ -85,6 +85,8 @@ def live(request: TenantRequest, source_id: int) -> HttpResponseBase:
         return _not_in_shadow(request, source)
     given = request.POST if request.method == "POST" else request.GET
     form = CatchUpForm(given if "catch_up" in given else None)
+    # Scripts put the times of a page into the reader's zone; what is typed here is read as UTC.
+    form.fields["since"].help_text = f"The shadow began {source.shadow_since:%Y-%m-%d %H:%M} UTC."
     context = {"source": source, "form": form}
     if form.is_valid():
         if request.method == "POST":

@@ -10,10 +10,12 @@ from delivery import identities
 from delivery.lanes import LEASE_SECONDS
 from delivery.models import Attempt, Lane
 from delivery.pages import figures, glance, standing
+from delivery.shadow import told
 from integrations.models import Source
 from tenants.models import Tenant
 
 register = template.Library()
+register.filter(told)
 
 
 @register.simple_tag

@@ -29,6 +29,7 @@ from delivery.pages.standing import standing_of
 from delivery.pages.story import story_of
 from delivery.replayable import FEW, Criteria
 from delivery.review.calls import from_tenant
+from delivery.shadow import catch_up
 from delivery.what_is_sent import bill, tracked_names
 from integrations.people import known_user_id
 from integrations.signals import Recipient
@@ -146,6 +147,7 @@ STATEMENTS = {
     "known history": lambda source: known_to(source, ["a", "b"]),
     "sentence of a source": standing_of,
     "charts": charts_of,
+    "going live": lambda source: catch_up(source, timezone.now()),
     "identities": identities_of,
     "bill": lambda source: bill(source, []),
     "names of tracks": tracked_names,

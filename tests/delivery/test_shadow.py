@@ -5,6 +5,7 @@ import pytest
 from django.utils import timezone
 
 from delivery import shadow
+from delivery.batching import new_batch
 from delivery.enums import BatchState
 from delivery.models import Batch, Event, Pending
 from delivery.outbox import capture_many
@@ -80,6 +81,35 @@ def test_catch_up_of_nothing_waiting_is_nothing(source):
     assert (plan.sent, plan.left_out) == (0, 0)
 
 
+def test_catch_up_counts_open_batches_as_sent_whatever_is_chosen(shadowed, other_source, owner):
+    """Those from before the shadow, and what was sent again during it: no choice keeps them back."""
+    for source, ids in ((shadowed, [1, 2, 3]), (shadowed, [4, 5]), (other_source, [6])):
+        new_batch(source.pk, source.tenant_id, ids, 10)
+    new_batch(shadowed.pk, shadowed.tenant_id, [7], 10, state=BatchState.DISCARDED, closed_at=timezone.now())
+    plans = [shadow.catch_up(shadowed, since(minutes)) for minutes in (0, 60)]
+    assert [(plan.sent, plan.begun, plan.left_out) for plan in plans] == [(6, 5, 3), (9, 5, 0)]
+    assert shadow.switch_on(shadowed, since(0), by=owner)
+    assert AuditEntry.objects.get(deed="switched on").details == {"sent": "6", "left_out": "3"}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "sent", "left_out"), [(0, "1", "more than 2"), (20, "2", "2"), (40, "more than 2", "1")]
+)
+def test_catch_up_stops_counting_and_says_more_than(shadowed, owner, monkeypatch, minutes, sent, left_out):
+    monkeypatch.setattr(shadow, "MOST_COUNTED", 2)
+    plan = shadow.catch_up(shadowed, since(minutes))
+    assert max(plan.sent, plan.left_out) <= 3
+    shadow.switch_on(shadowed, since(minutes), by=owner)
+    assert AuditEntry.objects.get(deed="switched on").details == {"sent": sent, "left_out": left_out}
+
+
+def test_catch_up_stops_at_one_more_than_is_counted_however_much_is_begun(shadowed, monkeypatch):
+    monkeypatch.setattr(shadow, "MOST_COUNTED", 2)
+    new_batch(shadowed.pk, shadowed.tenant_id, list(range(1, 10)), 10)
+    plan = shadow.catch_up(shadowed, since(60))
+    assert (plan.sent, plan.begun, plan.left_out) == (3, 3, 0)
+
+
 def test_switch_on_sends_what_was_chosen_and_says_why_the_rest_is_not(shadowed, segment, owner):
     assert shadow.switch_on(shadowed, since(20), by=owner)
     assert discarded() == ["Middle", "Old"]
@@ -90,7 +120,7 @@ def test_switch_on_sends_what_was_chosen_and_says_why_the_rest_is_not(shadowed, 
     assert sorted(call["event"] for call in segment.events("us", WRITE_KEY)) == ["Before", "New"]
     assert not GoingLive.objects.exists()
     entry = AuditEntry.objects.get(deed="switched on")
-    assert (entry.subject, entry.details) == ("Main", {"sent": 2, "left_out": 2})
+    assert (entry.subject, entry.details) == ("Main", {"sent": "2", "left_out": "2"})
 
 
 def test_switch_on_in_chunks_goes_on_where_it_stopped(source, owner, monkeypatch):

@@ -1,8 +1,9 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
+from delivery.batching import new_batch
 from delivery.models import Batch, Pending
 from delivery.outbox import capture
 from delivery.shadow_models import GoingLive
@@ -45,6 +46,33 @@ def test_going_live_counts_first_and_then_sends(admin_client, shadowed):
     assert state(shadowed) == "shadow"
     admin_client.post(url(shadowed, "live"), {"catch_up": "all"})
     assert (state(shadowed), Pending.objects.count(), Batch.objects.count()) == ("connected", 1, 0)
+
+
+def test_going_live_says_what_was_begun_and_is_sent_in_any_case(admin_client, shadowed):
+    asked = {"catch_up": "nothing"}
+    assert "begun" not in admin_client.get(url(shadowed, "live"), asked).content.decode()
+    new_batch(shadowed.pk, shadowed.tenant_id, list(range(1, 1_201)), 10)
+    page = admin_client.get(url(shadowed, "live"), asked).content.decode()
+    assert "<dt>Sent of what waits</dt><dd>1,200 events</dd>" in page
+    assert "<dt>Of these, begun already</dt><dd>1,200 events</dd>" in page
+    assert "<dt>Left out</dt><dd>1 event</dd>" in page
+
+
+def test_going_live_repeats_the_chosen_time_and_says_when_the_shadow_began_in_utc(admin_client, shadowed):
+    Source.objects.update(shadow_since=datetime(2026, 3, 1, 9, 30, tzinfo=UTC))
+    page = admin_client.get(url(shadowed, "live")).content.decode()
+    assert '<time datetime="2026-03-01T09:30:00+00:00">1 Mar 2026, 09:30 UTC</time>' in page
+    # No <time>: scripts leave it as it is, above the field that is read as UTC.
+    assert "The shadow began 2026-03-01 09:30 UTC." in page
+    asked = {"catch_up": "since", "since": "2026-03-02T10:00"}
+    page = " ".join(admin_client.get(url(shadowed, "live"), asked).content.decode().split())
+    assert 'events since <time datetime="2026-03-02T10:00:00+00:00">2 Mar 2026, 10:00 UTC</time> are sent.' in page
+
+
+@pytest.mark.parametrize(("choice", "said"), [("all", "all is sent."), ("nothing", "none is sent.")])
+def test_going_live_repeats_the_choice(admin_client, shadowed, choice, said):
+    page = admin_client.get(url(shadowed, "live"), {"catch_up": choice}).content.decode()
+    assert f"Of what was captured in shadow, {said}" in page
 
 
 @pytest.mark.parametrize(("confirmed", "next_page"), [(0, "check"), (1, "")])
