@@ -194,16 +194,6 @@ def test_stream_asks_for_itself_unless_it_is_paused_or_older(source, viewer_clie
 
 
 @pytest.mark.django_db
-def test_stream_keeps_its_filter(source, viewer_client, call):
-    capture(source.tenant_id, call)
-    text = text_of(viewer_client, page(source) + "?name=opened&state=waiting")
-    assert "?name=opened&amp;state=waiting&amp;seen=" in text
-    assert "Email Opened" in text
-    assert "No such event" in text_of(viewer_client, page(source) + "?name=bounced")
-
-
-@pytest.mark.django_db
-@pytest.mark.django_db
 def test_paused_stream_stays_so_with_another_filter(source, viewer_client):
     kept = '<input type="hidden" name="paused" value="1" form="filter">'
     assert kept in text_of(viewer_client, page(source) + "?paused=1", headers=HTMX)
@@ -217,6 +207,16 @@ def test_empty_filter_of_refused_events_is_none(source, viewer_client):
     assert "No such refused event" in text_of(viewer_client, address + "?name=&user=&reason=spec")
 
 
+@pytest.mark.django_db
+def test_stream_keeps_its_filter(source, viewer_client, call):
+    capture(source.tenant_id, call)
+    text = text_of(viewer_client, page(source) + "?name=opened&state=waiting")
+    assert "?name=opened&amp;state=waiting&amp;seen=" in text
+    assert "Email Opened" in text
+    assert "No such event" in text_of(viewer_client, page(source) + "?name=bounced")
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("query", ["?before=x", "?before=99999999999999999999", "?state=odd", "?name=%00&user=%00"])
 def test_filters_that_make_no_sense_break_nothing(source, viewer_client, call, query):
     capture(source.tenant_id, call)
