@@ -26,6 +26,8 @@ CHUNK: Final = 500
 ROWS: Final = 5_000
 VACUUM_TIMEOUT: Final = "3s"
 """PostgreSQL ends an autovacuum that somebody has waited for longer than its deadlock_timeout, a second."""
+LOOK_TIMEOUT: Final = "1s"
+"""All captures wait behind the last look before a drop, and it reads every batch that is not done with."""
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +177,8 @@ def drop(partition: EventPartition) -> bool:
     """Drop it unless one of its events is owed, or somebody is at it: then it is tried again the next time.
 
     Looked at twice: cheaply first, then under a lock that nobody captures, cuts or replays beside, so that whatever
-    made an event owed meanwhile is seen. Who captures waits for that look, and never for others who are in the way.
+    made an event owed meanwhile is seen. Who captures waits for that look, for a second at most, and never for
+    others who are in the way.
     """
     if is_owed(partition):
         return False
@@ -183,7 +186,7 @@ def drop(partition: EventPartition) -> bool:
         with transaction.atomic(), connection.cursor() as cursor:
             dropped = _drop(cursor, partition)
     except OperationalError:
-        log.info("A partition past its retention is in use: dropped another time.")
+        log.info("A partition past its retention is in use, or took too long to look through: dropped another time.")
         return False
     if dropped:
         log.info("Dropped the events from %d up to %d.", partition.first_id, partition.end_id)
@@ -205,6 +208,7 @@ def _drop(cursor: Any, partition: EventPartition) -> bool:
         # The log before its partition, as everybody else.
         cursor.execute("LOCK TABLE ONLY delivery_event IN ACCESS EXCLUSIVE MODE")
         cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        cursor.execute(f"SET LOCAL statement_timeout = '{LOOK_TIMEOUT}'")
         if is_owed(partition):
             return False
         cursor.execute(f"DROP TABLE {table}")

@@ -514,6 +514,32 @@ def test_drop_sees_what_became_owed_while_it_waited_for_its_lock(beside, source,
 
 
 @pytest.mark.django_db(transaction=True)
+def test_drop_whose_last_look_takes_too_long_lets_captures_go_on(beside, source, call, monkeypatch):
+    """The look is held up by a lock of the batches, which comes while it waits for the log's."""
+    monkeypatch.setattr(retention, "LOCK_TIMEOUT", "0")
+    reading, locking = Gate(60), Gate(60)
+
+    def hold(statement, gate):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
+            gate.wait()
+
+    reader = in_thread(lambda: hold("SELECT FROM delivery_event LIMIT 1", reading))
+    reading.reached()
+    dropping = in_thread(lambda: drop(beside))
+    wait_for_a_waiter("delivery_event")
+    locker = in_thread(lambda: hold("LOCK TABLE delivery_batch IN ACCESS EXCLUSIVE MODE", locking))
+    locking.reached()
+    reading.open()
+    assert not dropping.result(20)
+    assert len(in_thread(lambda: capture(source.tenant_id, call)).result(20).event_ids) == 1
+    locking.open()
+    reader.result(20)
+    locker.result(20)
+    assert drop(beside)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_drop_waits_for_an_autovacuum_and_captures_do_not_wait_for_the_drop(beside, source, call):
     """The lock is the one that VACUUM and ANALYZE take on the partition."""
     with transaction.atomic(), connection.cursor() as cursor:
