@@ -116,6 +116,7 @@ CELERY_BEAT_SCHEDULE = {
     # A queue of its own: a deployment may give the slow work of exports a worker of its own, or a slow one.
     "exports": {"task": "delivery.tasks.export", "schedule": 10.0, "options": {"queue": "exports"}},
     "partitions": {"task": "delivery.tasks.keep_partitions_ahead", "schedule": 60.0, "options": {"queue": "sweep"}},
+    "clock": {"task": "delivery.tasks.bring_back", "schedule": 60.0, "options": {"queue": "sweep"}},
     "erase": {"task": "delivery.tasks.erase", "schedule": 60.0, "options": {"queue": "sweep"}},
     "orphans": {"task": "delivery.tasks.erase_orphans", "schedule": crontab(minute=37), "options": {"queue": "sweep"}},
     "sessions": {

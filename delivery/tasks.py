@@ -7,7 +7,7 @@ from celery import Task, shared_task
 from django.contrib.sessions.backends.db import SessionStore
 from redis import Redis
 
-from delivery import erasure, partitions, retention
+from delivery import erasure, partitions, retention, set_back
 from delivery import sweep as sweeping
 from delivery.alerts import keeping, mailing
 from delivery.errors import RedisUnavailableError
@@ -40,6 +40,11 @@ def sweep() -> None:
 @shared_task(name="delivery.tasks.keep_partitions_ahead")
 def keep_partitions_ahead() -> None:
     partitions.keep_ahead()
+
+
+@shared_task(name="delivery.tasks.bring_back")
+def bring_back() -> None:
+    set_back.bring_back()
 
 
 @shared_task(name="delivery.tasks.keep_retention")
