@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from tenants.enums import ErasureKind, Role
@@ -180,7 +180,8 @@ class Erasure(models.Model):
     counts = models.JSONField(default=dict, help_text="Rows that were erased, by what they were.")
     by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     by_label = models.CharField(max_length=254, help_text="Outlives the account.")
-    asked_at = models.DateTimeField(default=timezone.now)
+    # By the database's clock: it is compared with the beginnings of transactions.
+    asked_at = models.DateTimeField(db_default=Now())
     begun_at = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)
 
