@@ -1,11 +1,13 @@
 """How log records are written: as one JSON object a line for programs, or plain for people. No payload, no secret.
 
 An exception's message may quote a payload or a row of the database. So of exceptions only the class and the places are
-written, in both forms, and a message that quotes its exception loses the quotation.
+written, in both forms, and a message that quotes its exception loses the quotation. Django logs the address of a
+request that failed: of one that opens something to whoever has it, the secret part is left out.
 """
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,8 @@ IDS: Final = ("tenant_id", "source_id", "source_ids", "batch_id", "attempt_id", 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHORTEST_QUOTATION: Final = 4
 """Characters: a message without those of a shorter one would be unreadable."""
+
+SECRET_ADDRESS: Final = re.compile(r"(/invitation/|/accounts/password/reset/key/|/accounts/confirm-email/)\S+")
 
 
 class JsonFormatter(logging.Formatter):
@@ -59,7 +63,7 @@ def _message(record: logging.LogRecord) -> str:
         for quotation in (repr(each), str(each)):
             if len(quotation) >= SHORTEST_QUOTATION:
                 message = message.replace(quotation, _kind(each))
-    return message
+    return SECRET_ADDRESS.sub(r"\1********", message)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
@@ -100,10 +100,14 @@ def _open(invitation_id: int) -> Invitation:
 
 
 @never_cache
-@require_GET
+@require_safe
 def invitation_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Take the token off the address at once: addresses end in histories, logs and Referer headers."""
-    request.session[SESSION_KEY] = token
+    """Take the token off the address at once: addresses end in histories, logs and Referer headers.
+
+    HEAD is a scanner of mails, which has no use for a session.
+    """
+    if request.method == "GET":
+        request.session[SESSION_KEY] = token
     return redirect("tenants:invitation")
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from django.test import Client
 
 from config.logs import JsonFormatter, PlainFormatter
 from config.supervisor import Program
@@ -79,6 +80,28 @@ def test_plain_of_an_error_has_kinds_and_places_without_values():
     assert rest[1].startswith("    at tests/config/test_logs.py:")
     assert SECRET not in "\n".join(rest)
     assert made.exc_text == f"Traceback ... {SECRET}"
+
+
+TOKEN = "9Jb2kQ-x_T0"
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), PlainFormatter()])
+@pytest.mark.parametrize(
+    "address",
+    ["/invitation/{}/", "/accounts/confirm-email/{}/", "/accounts/password/reset/key/1-{}/", "/invitation/x/{}"],
+)
+def test_address_of_a_request_that_failed_loses_its_secret(caplog, formatter, address):
+    """Django tells of it: of one that may not be posted to, for instance."""
+    client = Client(enforce_csrf_checks=True)
+    assert client.post(address.format(TOKEN)).status_code in {403, 404}
+    lines = [formatter.format(made) for made in caplog.records]
+    assert any(": /" in line and "/********" in line for line in lines)
+    assert TOKEN not in "".join(lines)
+
+
+def test_address_of_a_page_stays_in_the_message():
+    address = "/t/acme/invitations/5/revoke/"
+    assert written(record("Not Found: %s", address))["message"] == f"Not Found: {address}"
 
 
 def test_json_of_what_json_cannot_say_names_its_kind():

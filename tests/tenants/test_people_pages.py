@@ -221,6 +221,12 @@ def test_link_leaves_no_token_in_the_address(client, link):
     assert "no-store" in response["Cache-Control"]
 
 
+def test_link_asked_for_by_a_scanner_begins_no_session(client, link):
+    assert client.head(link).status_code == 302
+    assert not client.cookies
+    assert client.post(link).status_code == 405
+
+
 def test_a_new_user_signs_up_and_accepts(client, tenant, link):
     page = client.get(link, follow=True).content.decode()
     assert "owner@acme.test invites ann@new.test to join Acme as admin." in page
