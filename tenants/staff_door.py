@@ -10,6 +10,8 @@ from allauth.account.decorators import secure_admin_login
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_used
 from allauth.mfa.utils import is_mfa_enabled
+from allauth.usersessions.adapter import get_adapter
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
@@ -48,6 +50,11 @@ def knock(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> 
     return redirect("mfa_activate_totp")
 
 
+def change_password(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # noqa: ARG001  # AdminSite hands both to its own
+    """AdminSite.password_change: the product's own page limits the tries, and tells the person and the history."""
+    return redirect("account_change_password")
+
+
 # Never called: secure_admin_login redirects or refuses everybody who gets here.
 _to_log_in_or_refusal = secure_admin_login(admin.site.login)
 
@@ -57,8 +64,12 @@ def remember_shown(request: HttpRequest, user: User, **_: Any) -> None:
     request.session[SHOWN] = user.pk
 
 
-def forget_shown(request: HttpRequest, **_: Any) -> None:
+def forget_shown(request: HttpRequest, user: User, **_: Any) -> None:
+    """With the last factor the other sessions go, too: each has its own record of a factor that is no more."""
     request.session.pop(SHOWN, None)
+    if not is_mfa_enabled(user):
+        others = UserSession.objects.filter(user=user).exclude(session_key=request.session.session_key)
+        get_adapter().end_sessions(others)
 
 
 def connect() -> None:

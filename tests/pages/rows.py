@@ -209,7 +209,7 @@ ROWS: Final[Mapping[str, Row]] = {
     # The product's own log-in is the door; who has no business behind it is told so.
     "admin:login": Row(SIGNED_IN, 403, unlike={"staff": 302}),
     "admin:logout": Row(EVERYBODY, 302, unlike={"staff": 405}),
-    "admin:password_change": Row(STAFF),
+    "admin:password_change": Row(STAFF, 302),
     "admin:password_change_done": Row(STAFF),
     "admin:auth_user_password_change": Row(STAFF),
     "admin/(?P<url>.*)$": Row(STAFF, 404),

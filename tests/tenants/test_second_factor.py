@@ -12,7 +12,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from integrations.rotation import Rotation, reencrypt_secrets
-from tenants.models import AuditEntry
+from tenants.enums import Role
+from tenants.models import AuditEntry, Membership
 from tenants.scoping import scope
 from tests.conftest import PASSWORD, logged_in, make_user
 
@@ -229,9 +230,34 @@ def test_every_page_of_the_admin_is_behind_the_door(client, staff, path):
 def test_staff_who_turn_it_off_are_let_in_no_more(client, staff):
     sign_in(staff, client)
     set_up(client)
+    turn_off(client)
+    assert client.get("/admin/").status_code == 302
+
+
+def turn_off(client):
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     client.post("/accounts/2fa/totp/deactivate/")
-    assert client.get("/admin/").status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_staff_who_turn_it_off_are_signed_out_in_every_other_browser(client, staff, tenant):
+    Membership.objects.create(tenant=tenant, user=staff, role=Role.VIEWER)
+    sign_in(staff, client)
+    key, _ = set_up(client)
+    other, _ = sign_in(staff, Client(headers={"user-agent": "Firefox/132.0"}))
+    other.post("/accounts/2fa/authenticate/", {"code": code(key, 1)})
+    assert other.get("/admin/").status_code == 200
+    turn_off(client)
+    assert "_auth_user_id" in client.session
+    assert "_auth_user_id" not in other.session
+    assert other.get("/admin/", follow=True).redirect_chain[-1][0] == "/accounts/login/?next=%2Fadmin%2F"
+    assert (staff.email, "signed out another browser:", "Firefox") in deeds(tenant)
+
+
+def test_admin_changes_a_password_on_the_page_of_the_product(client, staff):
+    staff_client = logged_in(staff)
+    assert staff_client.post("/admin/password_change/", {})["Location"] == "/accounts/password/change/"
+    assert client.get("/admin/password_change/")["Location"].startswith("/admin/login/")
 
 
 def test_the_record_of_another_user_opens_nothing(client, staff):
