@@ -6,8 +6,7 @@ import time
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
-
-from integrations.secrets import derive_key
+from uuid import UUID
 
 _VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 """Of a UUID: the digit that says so keeps two of its bits."""
@@ -28,19 +27,21 @@ def mint(count: int) -> list[str]:
     ]
 
 
-def derive(source_id: int, client_id: str) -> str:
+def derive(key: UUID, client_id: str) -> str:
     """The messageId of a call that came with an id of its own: always the same for that source, and not guessable.
 
-    Segment deduplicates across all of its customers, so whoever could guess an id could erase another's event.
+    `key` is the source's, random and never changed: a client's retry must give the same id whatever became of the
+    encryption keys. Segment deduplicates across all of its customers, so whoever could guess an id could erase
+    another's event.
     """
-    keyed = _keyed(derive_key(b"message id")).copy()
-    keyed.update(f"{source_id}:{client_id}".encode(errors="surrogatepass"))
+    keyed = _keyed(key).copy()
+    keyed.update(client_id.encode(errors="surrogatepass"))
     digits = keyed.hexdigest()
     variant = _VARIANT[digits[16]]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
-@lru_cache(maxsize=1)
-def _keyed(key: bytes) -> hmac.HMAC:
+@lru_cache(maxsize=1_000)
+def _keyed(key: UUID) -> hmac.HMAC:
     """To be copied: taking in the key is half of the work, and each call of a client's library comes with an id."""
-    return hmac.new(key, digestmod=sha256)
+    return hmac.new(key.bytes, digestmod=sha256)

@@ -91,11 +91,12 @@ def _cursor() -> CursorWrapper:
 
 def _send(cursor: CursorWrapper, sources: Sequence[Source], prepared: Sequence[Prepared]) -> None:
     source_ids = [source.pk for source in sources] * len(prepared)
+    keys = [source.message_id_key for source in sources] * len(prepared)
     each = [call for call in prepared for _ in sources]
     encoded, client_ids, types, names, user_ids, moments = zip(*each, strict=True)
     message_ids = [
-        identifiers.derive(source_id, client_id) if client_id else minted
-        for source_id, client_id, minted in zip(source_ids, client_ids, identifiers.mint(len(each)), strict=True)
+        identifiers.derive(key, client_id) if client_id else minted
+        for key, client_id, minted in zip(keys, client_ids, identifiers.mint(len(each)), strict=True)
     ]
     values: dict[str, Any] = {
         "tenant": sources[0].tenant_id,

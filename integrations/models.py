@@ -1,6 +1,7 @@
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 
 from integrations import secrets
@@ -29,6 +30,9 @@ class Source(models.Model):
     )
     shadow_since = models.DateTimeField(
         null=True, blank=True, help_text="Since when what is captured is not to be sent without asking."
+    )
+    message_id_key = models.UUIDField(
+        db_default=RandomUUID(), editable=False, help_text="The messageIds of calls with an id of their own come of it."
     )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)

@@ -14,7 +14,7 @@ def known_to(source: Source, ids: Iterable[str]) -> set[str]:
 
     Dedupe rows are kept for days and the log for months, so a longer file of the same history adds only what is new.
     """
-    by_derived = {identifiers.derive(source.pk, each): each for each in ids}
+    by_derived = {identifiers.derive(source.message_id_key, each): each for each in ids}
     with connection.cursor() as cursor:
         cursor.execute(KNOWN, [list(by_derived), source.pk])
         return {by_derived[message_id] for (message_id,) in cursor.fetchall()}

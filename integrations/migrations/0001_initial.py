@@ -3,6 +3,7 @@
 import uuid
 
 import django.contrib.postgres.fields
+import django.contrib.postgres.functions
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
@@ -193,6 +194,14 @@ class Migration(migrations.Migration):
                         blank=True,
                         help_text="Since when what is captured is not to be sent without asking.",
                         null=True,
+                    ),
+                ),
+                (
+                    "message_id_key",
+                    models.UUIDField(
+                        db_default=django.contrib.postgres.functions.RandomUUID(),
+                        editable=False,
+                        help_text="The messageIds of calls with an id of their own come of it.",
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
