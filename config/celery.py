@@ -1,6 +1,8 @@
 """The Celery application. Django's `config` app imports it, so that every process sends its tasks to our broker."""
 
 import os
+import time
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery import Celery
@@ -8,7 +10,22 @@ from celery.signals import celeryd_init, task_prerun
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-app = Celery("headwater")
+
+class Application(Celery):
+    """Its time never goes back: beat would sleep for as long as the machine's clock was set back, and wake nobody."""
+
+    _last: datetime | None = None
+    _last_at = 0.0
+
+    def now(self) -> datetime:
+        told, now = super().now(), time.monotonic()
+        if self._last is not None:
+            told = max(told, self._last + timedelta(seconds=now - self._last_at))
+        self._last, self._last_at = told, now
+        return told
+
+
+app = Application("headwater")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

@@ -99,7 +99,10 @@ def _is_first(name: str, milliseconds: int) -> bool:
     """Whether nobody had this flag in that time. Without Redis everybody is the first."""
 
     def first(redis: Redis) -> bool:
-        return bool(redis.set(name, 1, nx=True, px=milliseconds))
+        if redis.set(name, 1, nx=True, px=milliseconds):
+            return True
+        # One that lasts longer than any is from before Redis' clock was set back, and would last as long.
+        return redis.pttl(name) > milliseconds and bool(redis.set(name, 1, px=milliseconds))
 
     try:
         return ask(first)

@@ -5,6 +5,7 @@ from delivery.batching import new_batch
 from delivery.enums import BatchState, Hold
 from delivery.models import Batch, Lane
 from delivery.outbox import capture
+from delivery.redis_link import ask
 from delivery.sweep import due
 from delivery.tasks import sweep as sweep_task
 from integrations.enums import Region
@@ -136,6 +137,14 @@ def test_sweep_adds_nothing_to_a_queue_that_is_full(waiting, monkeypatch):
 
 def test_sweep_task_runs_once_in_half_a_second(waiting, monkeypatch):
     monkeypatch.setattr("delivery.tasks.SWEEP_MILLISECONDS", 60_000)
+    for _ in range(3):
+        sweep_task()
+    assert len(hints("us")) == 1
+
+
+def test_sweep_task_runs_though_redis_was_asked_for_it_before_its_clock_was_set_back(waiting, monkeypatch):
+    monkeypatch.setattr("delivery.tasks.SWEEP_MILLISECONDS", 60_000)
+    ask(lambda redis: redis.set("headwater:sweep", 1, px=3_600_000))
     for _ in range(3):
         sweep_task()
     assert len(hints("us")) == 1
