@@ -127,7 +127,7 @@ SELECT coalesce(lane.hold, ''), coalesce(lane.hold_reason, ''), lane.held_at, co
     coalesce(lane.accepted_version = source.version, false),
     least(pending.count + open.count, %(most)s)::bigint, oldest.at,
     given_up.set_aside, given_up.quarantined, paced.count,
-    (SELECT min(id) FROM delivery_refusal WHERE source_id = source.id) IS NOT NULL, lately.refused,
+    (SELECT min(refused_at) FROM delivery_refusal WHERE source_id = source.id) IS NOT NULL, lately.refused,
     statement_timestamp()
 FROM unnest(%(sources)s::bigint[], %(versions)s::int[]) WITH ORDINALITY AS source (id, version, place)
 LEFT JOIN delivery_lane AS lane ON lane.source_id = source.id

@@ -198,6 +198,11 @@ def test_a_backlog_of_one_source_is_not_read_for_the_others(grown):
     assert "delivery_pending" not in "".join(read_as_a_whole(plans_of(lambda: retention.is_owed(partition))))
 
 
+def test_refused_calls_of_one_source_are_not_read_for_another(grown, other_source):
+    """Of its own accord: who takes all of them for anybody's walks them by id, and comes to the end."""
+    assert "delivery_refusal_pkey" not in "".join(plans_of(lambda: standing_of(other_source)))
+
+
 def test_staffs_search_of_a_tenant_with_a_great_many_sources_ends_with_the_newest(grown, monkeypatch):
     monkeypatch.setattr(admin_search, "MOST_SOURCES", 0)
     monkeypatch.setattr(admin_search, "NEWEST", 100)
