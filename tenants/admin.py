@@ -37,7 +37,8 @@ admin.site.unregister(EmailAddress)
 admin.site.unregister(Authenticator)
 admin.site.unregister(UserSession)
 
-NEWEST_ENTRIES: Final = 100_000
+NEWEST_ENTRIES: Final = 50_000
+"""Of the histories, looked through for each word of a search: 0.2 s for two."""
 
 
 class ReadOnly(ModelAdmin):
