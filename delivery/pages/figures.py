@@ -11,6 +11,9 @@ BAR_AREA: Final = 48
 BAR_PITCH: Final = 10
 BAR_WIDTH: Final = 8
 """All in the units of the SVG, which scales to its place."""
+MOST_REFUSED: Final = 5_000
+"""Are counted for one bar; with more the chart says "at least". They may be hundreds of thousands, and a page that is
+open asks again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ class Chart:
         return sum(self.refused)
 
     @property
+    def counted_all(self) -> bool:
+        return max(self.refused) < MOST_REFUSED
+
+    @property
     def most(self) -> int:
         return max(map(sum, zip(self.accepted, self.refused, strict=True)))
 
@@ -92,16 +99,18 @@ SELECT span.name, counted.age, counted.accepted, counted.refused FROM span CROSS
     GROUP BY 1
     UNION ALL
     SELECT age, 0, refusals.count FROM generate_series(0, bars - 1) AS age CROSS JOIN LATERAL (
-        SELECT count(*) FROM delivery_refusal WHERE source_id = %(source)s
-            AND refused_at > statement_timestamp() - make_interval(secs => step * (age + 1))
-            AND refused_at <= CASE
-                WHEN age = 0 THEN 'infinity' ELSE statement_timestamp() - make_interval(secs => step * age)
-            END
+        SELECT count(*) FROM (
+            SELECT 1 FROM delivery_refusal WHERE source_id = %(source)s
+                AND refused_at > statement_timestamp() - make_interval(secs => step * (age + 1))
+                AND refused_at <= CASE
+                    WHEN age = 0 THEN 'infinity' ELSE statement_timestamp() - make_interval(secs => step * age)
+                END
+            ORDER BY refused_at LIMIT %(most_refused)s
+        ) AS these
     ) AS refusals
 ) AS counted
 """
-# A bar of refusals is a range of their index: there may be hundreds of thousands, and to divide each one's time takes
-# six times as long as to count it.
+# A bar of refusals is a range of their index: to divide each one's time takes six times as long as to count it.
 
 
 def charts_of(source: Source) -> list[Chart]:
@@ -113,7 +122,7 @@ def charts_of(source: Source) -> list[Chart]:
         "bars": [span.bars for span in SPANS],
     }
     with connection.cursor() as cursor:
-        cursor.execute(FIGURES, {"source": source.pk, **values})
+        cursor.execute(FIGURES, {"source": source.pk, "most_refused": MOST_REFUSED, **values})
         for name, age, accepted, refused in cursor.fetchall():
             _add(charts[name], age, accepted, refused)
     return list(charts.values())

@@ -20,10 +20,12 @@ from tenants.access import TenantRequest, tenant_view
 @tenant_view()
 @require_GET
 def state(request: TenantRequest, source_id: int) -> HttpResponseBase:
-    """The state of a source in a sentence and numbers, which its page asks for again and again."""
+    """The state of a source in a sentence and numbers, or the sentence alone, which pages ask for again and again."""
     source = _source(source_id)
-    context = {"source": source, "standing": standing_of(source), "charts": charts_of(source)}
-    return render(request, "delivery/state.html", context)
+    context = {"source": source, "standing": standing_of(source)}
+    if request.GET.get("part") == "sentence":
+        return render(request, "delivery/sentence.html", context)
+    return render(request, "delivery/state.html", {**context, "charts": charts_of(source)})
 
 
 @tenant_view()

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.template.loader import render_to_string
 from django.utils import timezone
 
 from delivery.batching import new_batch
@@ -8,6 +9,7 @@ from delivery.choosing import close
 from delivery.enums import BatchState
 from delivery.models import Batch, Refusal
 from delivery.outbox import capture
+from delivery.pages import figures
 from delivery.pages.figures import BAR_AREA, SPANS, Chart, charts_of
 
 
@@ -53,6 +55,18 @@ def test_charts_go_from_the_oldest_to_the_newest(source, ended):
     (hour, _day, week) = charts_of(source)
     assert hour.accepted == [2, *[0] * 10, 1]
     assert week.accepted == [0] * 6 + [3]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_charts_stop_counting_refusals_at_many_and_say_so(source, call, monkeypatch):
+    monkeypatch.setattr(figures, "MOST_REFUSED", 3)
+    for told, counted in (("<strong>2</strong> refused", 2), ("at least <strong>3</strong> refused", 3)):
+        for _ in range(2):
+            capture(source.tenant_id, {**call, "userId": None})
+        charts = charts_of(source)
+        assert [chart.total_refused for chart in charts] == [counted] * 3
+        assert told in render_to_string("delivery/chart.html", {"chart": charts[0]})
 
 
 @pytest.mark.django_db

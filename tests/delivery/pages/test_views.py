@@ -167,6 +167,19 @@ def test_source_page_begins_with_its_delivery(source, viewer_client):
 
 
 @pytest.mark.django_db
+def test_sentence_over_the_list_asks_for_itself_without_the_charts(source, viewer_client, django_assert_num_queries):
+    alone = page(source, "state") + "?part=sentence"
+    assert f'hx-get="{alone}"' in text_of(viewer_client, page(source))
+    # Session, user, membership, source and its state; the whole counts the charts besides.
+    with django_assert_num_queries(5):
+        told = text_of(viewer_client, alone)
+    assert "Never used" in told
+    assert 'role="img"' not in told
+    with django_assert_num_queries(6):
+        assert 'role="img"' in text_of(viewer_client, page(source, "state"))
+
+
+@pytest.mark.django_db
 def test_htmx_gets_the_part_that_changes_and_nothing_when_it_has_not(source, viewer_client, call):
     capture(source.tenant_id, call)
     whole = text_of(viewer_client, page(source))
