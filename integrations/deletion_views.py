@@ -9,10 +9,12 @@ from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
 from tenants.errors import TenantError
 from tenants.forms import TypedNameForm
+from tenants.once import sent_once
 
 
 @tenant_view(Role.OWNER)
 @require_http_methods(["GET", "POST"])
+@sent_once
 def delete(request: TenantRequest, source_id: int) -> HttpResponseBase:
     """Unlike a disconnected source, a deleted one takes all that it captured along."""
     shown = get_object_or_404(Source.objects.select_related("tenant"), pk=source_id)

@@ -4,8 +4,10 @@ from http import HTTPStatus
 
 from allauth.account.adapter import get_adapter
 from django.contrib import messages
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -14,6 +16,7 @@ from tenants.enums import Role
 from tenants.errors import InvitationError
 from tenants.forms import InvitationForm
 from tenants.invitations import (
+    GONE,
     accept_invitation,
     find_invitation,
     invite,
@@ -23,8 +26,8 @@ from tenants.invitations import (
     revoke_invitation,
     send_again,
 )
-from tenants.models import Invitation, User
-from tenants.once import sent_once
+from tenants.models import Invitation, Membership, User
+from tenants.once import NothingDone, sent_once
 from tenants.queries import page_of
 
 SESSION_KEY = "invitation_token"
@@ -68,11 +71,13 @@ def _is_invited(request: TenantRequest, form: InvitationForm) -> bool:
 @tenant_view(Role.ADMIN)
 @require_POST
 def resend(request: TenantRequest, invitation_id: int) -> HttpResponseBase:
-    invitation = _open(invitation_id)
+    invitation = _find_open(invitation_id)
+    if invitation is None:
+        return _refused(request, GONE)
     try:
         send_again(invitation, by=request.user)
     except InvitationError as error:
-        messages.error(request, str(error))
+        return _refused(request, str(error))
     except OSError:
         messages.warning(request, NOT_SENT)
     else:
@@ -82,21 +87,29 @@ def resend(request: TenantRequest, invitation_id: int) -> HttpResponseBase:
 
 @tenant_view(Role.ADMIN)
 @require_http_methods(["GET", "POST"])
+@sent_once
 def revoke(request: TenantRequest, invitation_id: int) -> HttpResponseBase:
-    invitation = _open(invitation_id)
+    invitation = _find_open(invitation_id)
+    if invitation is None:
+        return _refused(request, GONE)
     if request.method != "POST":
         return render(request, "tenants/revoke.html", {"invitation": invitation})
     try:
         revoke_invitation(invitation, by=request.user)
     except InvitationError as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, f"The invitation of {invitation.email} is revoked.")
+        return _refused(request, str(error))
+    messages.success(request, f"The invitation of {invitation.email} is revoked.")
     return redirect("tenants:invitations", request.tenant.slug)
 
 
-def _open(invitation_id: int) -> Invitation:
-    return get_object_or_404(open_invitations().select_related("tenant"), pk=invitation_id)
+def _find_open(invitation_id: int) -> Invitation | None:
+    """None also when it was accepted or revoked a moment ago: the list was older than that."""
+    return open_invitations().select_related("tenant").filter(pk=invitation_id).first()
+
+
+def _refused(request: TenantRequest, why: str) -> HttpResponse:
+    messages.error(request, why)
+    return NothingDone(reverse("tenants:invitations", args=[request.tenant.slug]))
 
 
 @never_cache
@@ -119,6 +132,9 @@ def invitation(request: HttpRequest) -> HttpResponse:
     problem = (
         obstacle(found) if found else "This invitation link does not work: it was replaced by a newer one, or cut."
     )
+    if found is not None and problem and _is_member(found, request.user):
+        # Sent twice, or the link of the mail opened again: it has done what it was for.
+        return redirect("tenants:overview", found.tenant.slug)
     if found is None or problem:
         return render(request, "tenants/invitation_closed.html", {"problem": problem}, status=410)
     user = request.user
@@ -136,8 +152,12 @@ def _accept(request: HttpRequest, found: Invitation, user: User) -> HttpResponse
     try:
         accept_invitation(found, user)
     except InvitationError as error:
-        messages.error(request, str(error))
+        if not _is_member(found, user):
+            messages.error(request, str(error))
         return redirect("tenants:invitation")
-    request.session.pop(SESSION_KEY, None)
     messages.success(request, f"Welcome to {found.tenant}.")
     return redirect("tenants:overview", found.tenant.slug)
+
+
+def _is_member(found: Invitation, user: AbstractBaseUser | AnonymousUser) -> bool:
+    return user.is_authenticated and Membership.objects.filter(tenant=found.tenant_id, user_id=user.pk).exists()

@@ -1,4 +1,7 @@
-"""The pages of a tenant's members. What changes something asks first, and is done by tenants.members."""
+"""The pages of a tenant's members. What changes something asks first, and is done by tenants.members.
+
+Who sends such a form twice may have no right to its page any more the second time.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,7 +9,8 @@ from functools import partial
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from tenants import members as services
@@ -15,6 +19,7 @@ from tenants.enums import Role
 from tenants.errors import MemberError
 from tenants.forms import RoleForm
 from tenants.models import Membership
+from tenants.once import NothingDone, sent_once
 from tenants.queries import members_of, page_of, searched
 
 get_or_post = require_http_methods(["GET", "POST"])
@@ -30,10 +35,13 @@ def members(request: TenantRequest) -> HttpResponseBase:
     return render(request, "tenants/members.html", {"page": page, "search": search})
 
 
+@sent_once
 @tenant_view(Role.ADMIN)
 @get_or_post
 def member(request: TenantRequest, user_id: int) -> HttpResponseBase:
-    shown = _member(request, user_id)
+    shown = _find(request, user_id)
+    if shown is None:
+        return _refused(request, services.GONE)
     form = RoleForm(request.POST or None, giver=request.membership, initial={"role": shown.role})
     if request.method == "POST":
         _require_right(request, shown)
@@ -45,10 +53,13 @@ def member(request: TenantRequest, user_id: int) -> HttpResponseBase:
     return render(request, "tenants/member.html", {"form": form, "shown": shown, "may_change": may_change})
 
 
+@sent_once
 @tenant_view(Role.ADMIN)
 @get_or_post
 def remove(request: TenantRequest, user_id: int) -> HttpResponseBase:
-    shown = _member(request, user_id)
+    shown = _find(request, user_id)
+    if shown is None:
+        return _refused(request, services.GONE)
     _require_right(request, shown)
     if request.method == "POST":
         remove_member = partial(services.remove_member, request.tenant, shown.user, by=request.user)
@@ -56,16 +67,20 @@ def remove(request: TenantRequest, user_id: int) -> HttpResponseBase:
     return render(request, "tenants/remove.html", {"shown": shown})
 
 
+@sent_once
 @tenant_view(Role.OWNER)
 @get_or_post
 def transfer(request: TenantRequest, user_id: int) -> HttpResponseBase:
-    shown = _member(request, user_id)
+    shown = _find(request, user_id)
+    if shown is None:
+        return _refused(request, services.GONE)
     if request.method == "POST":
         hand_over = partial(services.transfer_ownership, request.tenant, shown.user, by=request.user)
         return _carry_out(request, hand_over, f"{shown.user} is an owner now, and you are an admin.")
     return render(request, "tenants/transfer.html", {"shown": shown})
 
 
+@sent_once
 @tenant_view()
 @get_or_post
 def leave(request: TenantRequest) -> HttpResponseBase:
@@ -73,16 +88,15 @@ def leave(request: TenantRequest) -> HttpResponseBase:
         try:
             services.leave_tenant(request.tenant, request.user)
         except MemberError as error:
-            messages.error(request, str(error))
-            return redirect("tenants:members", request.tenant.slug)
+            return _refused(request, str(error))
         messages.success(request, f"You have left {request.tenant}.")
         return redirect("tenants:home")
     return render(request, "tenants/leave.html")
 
 
-def _member(request: TenantRequest, user_id: int) -> Membership:
-    members = Membership.objects.select_related("user")
-    return get_object_or_404(members, tenant=request.tenant, user_id=user_id)
+def _find(request: TenantRequest, user_id: int) -> Membership | None:
+    """None also when somebody else has just removed them: the list was older than that."""
+    return Membership.objects.select_related("user").filter(tenant=request.tenant, user_id=user_id).first()
 
 
 def _require_right(request: TenantRequest, shown: Membership) -> None:
@@ -95,7 +109,11 @@ def _carry_out(request: TenantRequest, change: Callable[[], None], done: str) ->
     try:
         change()
     except MemberError as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, done)
+        return _refused(request, str(error))
+    messages.success(request, done)
     return redirect("tenants:members", request.tenant.slug)
+
+
+def _refused(request: TenantRequest, why: str) -> HttpResponse:
+    messages.error(request, why)
+    return NothingDone(reverse("tenants:members", args=[request.tenant.slug]))

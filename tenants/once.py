@@ -32,6 +32,10 @@ class ShownOnce(HttpResponse):
         self.others_to = others_to
 
 
+class NothingDone(HttpResponseRedirect):
+    """The way back from a form that came to nothing: sent again, it is tried again."""
+
+
 P = ParamSpec("P")
 Request = TypeVar("Request", bound=HttpRequest)
 View = Callable[Concatenate[Request, P], HttpResponseBase]
@@ -42,11 +46,13 @@ def sent_once(view: View[Request, P]) -> View[Request, P]:
 
     A redirect or a ShownOnce is what the form came to. Any other answer, the form with its mistakes for instance, made
     nothing. A form without a token is not looked at: nobody has opened its page.
+
+    It stands outside of `tenant_view` where the first POST takes away the right to send a second one.
     """
 
     @wraps(view)
     def wrapper(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        if request.method != "POST" or not request.POST.get(FIELD):
+        if request.method != "POST" or not request.POST.get(FIELD) or not request.user.is_authenticated:
             return view(request, *args, **kwargs)
         with transaction.atomic():
             submission, is_first = _noted(request)
@@ -61,7 +67,7 @@ def sent_once(view: View[Request, P]) -> View[Request, P]:
 
 
 def _noted(request: HttpRequest) -> tuple[Submission, bool]:
-    user = cast("User", request.user)  # a form that makes something asks for a log-in first
+    user = cast("User", request.user)
     Submission.objects.filter(user=user, at__lt=timezone.now() - KEPT).delete()
     return Submission.objects.get_or_create(mark=_mark(request), defaults={"user": user})
 
@@ -70,7 +76,7 @@ def _settle(submission: Submission, response: HttpResponseBase) -> None:
     match response:
         case ShownOnce():
             submission.led_to = response.others_to
-        case HttpResponseRedirect():
+        case HttpResponseRedirect() if not isinstance(response, NothingDone):
             submission.led_to = response.url
         case _:
             submission.delete()

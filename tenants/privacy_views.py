@@ -43,6 +43,7 @@ def privacy(request: TenantRequest) -> HttpResponseBase:
     return render(request, "tenants/privacy.html", context)
 
 
+@sent_once
 @tenant_view(Role.OWNER)
 @require_http_methods(["GET", "POST"])
 def delete(request: TenantRequest) -> HttpResponseBase:

@@ -14,12 +14,14 @@ from tenants.enums import Role
 from tenants.errors import TenantError
 from tenants.exports.models import Export
 from tenants.exports.services import ask_for_export, file_of, newest_export
+from tenants.once import sent_once
 
 GONE = "The file is deleted. Ask for a new export."
 
 
 @tenant_view(Role.OWNER)
 @require_http_methods(["GET", "POST"])
+@sent_once
 def export(request: TenantRequest) -> HttpResponseBase:
     """GET says what it is, POST asks for it."""
     if request.method != "POST":

@@ -1,4 +1,4 @@
-"""Forms that make something, sent twice: one after the other, and as two real requests at the same moment."""
+"""Forms that make something or end it, sent twice: one after the other, and as two real requests at the same moment."""
 
 import re
 import threading
@@ -15,9 +15,13 @@ from examples.campaigns.models import Campaign, Person
 from integrations.api_keys import issue_api_key
 from integrations.enums import KeyPurpose
 from integrations.models import ApiKey, SharedSecret, Source
-from tenants.models import AuditEntry, Erasure, Invitation, Submission, Tenant
+from tenants.enums import Role
+from tenants.exports.models import Export
+from tenants.invitations import invite
+from tenants.members import LAST_OWNER
+from tenants.models import AuditEntry, Erasure, Invitation, Membership, Submission, Tenant, User
 from tenants.once import KEPT, TWICE
-from tests.conftest import WRITE_KEY
+from tests.conftest import WRITE_KEY, make_member, make_source, make_user
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("everything")
@@ -29,12 +33,16 @@ CAMPAIGN |= {"link_url": "https://acme.test/news"}
 
 @dataclass(frozen=True)
 class Made:
-    """A form that makes something: its page, what is filled in, how many there are of it, and where it leads."""
+    """A form: its page, what is filled in, how many there are of what it makes, and where it leads."""
 
     page: str
     data: dict[str, str]
     count: Callable[[], int]
     leads_to: str
+
+
+def deed(name: str) -> Callable[[], int]:
+    return lambda: AuditEntry.objects.filter(deed=name).count()
 
 
 MADE = {
@@ -47,7 +55,7 @@ MADE = {
     ),
     "shared secret": Made(
         "/t/acme/integrations/segment/people/{key}/secret/", {"shared_secret": "a secret of both"},
-        lambda: AuditEntry.objects.filter(deed="set the shared secret of").count(), "/segment/people/",
+        deed("set the shared secret of"), "/segment/people/",
     ),
     "campaign": Made("/t/acme/campaigns/new/", CAMPAIGN, Campaign.objects.count, r"/campaigns/\d+/"),
     "person": Made(
@@ -62,14 +70,40 @@ MADE = {
         Erasure.objects.count, "/erasure/",
     ),
     "company": Made("/new/", {"name": "Second"}, lambda: Tenant.objects.filter(name="Second").count(), "/t/second/"),
+    "export": Made("/t/acme/privacy/export/", {}, Export.objects.count, "/t/acme/privacy/"),
+    "end of an invitation": Made(
+        "/t/acme/invitations/{invitation}/revoke/", {}, deed("revoked the invitation of"), "/t/acme/invitations/"
+    ),
+    "end of a source": Made(
+        "/t/acme/integrations/segment/{source}/delete/", {"name": "Main"}, Erasure.objects.count, "/erasure/"
+    ),
+    # Whoever has sent these once may not, or cannot, open their page again.
+    "lower role": Made("/t/acme/members/{owner}/", {"role": "viewer"}, deed("changed the role of"), "/t/acme/members/"),
+    "new owner": Made(
+        "/t/acme/members/{viewer}/transfer/", {}, deed("transferred ownership to"), "/t/acme/members/"
+    ),
+    "removal": Made("/t/acme/members/{viewer}/remove/", {}, deed("removed"), "/t/acme/members/"),
+    "leaving": Made("/t/acme/members/leave/", {}, deed("left"), "^(http://[^/]+)?/(new/)?$"),
+    "end of a company": Made("/t/acme/delete/", {"name": "Acme"}, Erasure.objects.count, "/erasure/"),
 }  # fmt: skip
+
+SUBJECTS: dict[str, Callable[[Tenant, User], int]] = {
+    "key": lambda tenant, owner: issue_api_key(tenant, KeyPurpose.INBOUND, name="Segment", by=owner)[0].pk,
+    "invitation": lambda tenant, owner: invite(tenant, "ann@new.test", Role.VIEWER, by=owner).pk,
+    "source": lambda tenant, _owner: make_source(tenant, WRITE_KEY).pk,
+    "owner": lambda _tenant, owner: owner.pk,
+    "viewer": lambda tenant, _owner: make_member(tenant, Role.VIEWER).pk,
+}
+"""What the addresses name, made for those that do."""
 
 
 @pytest.fixture(params=MADE)
 def made(request, tenant, owner) -> Made:
     form = MADE[request.param]
-    key, _text = issue_api_key(tenant, KeyPurpose.INBOUND, name="Segment", by=owner)
-    return Made(form.page.format(key=key.pk), form.data, form.count, form.leads_to)
+    subjects = {name: make(tenant, owner) for name, make in SUBJECTS.items() if f"{{{name}}}" in form.page}
+    # The first one may leave.
+    Membership.objects.create(tenant=tenant, user=make_user("second@acme.test"), role=Role.OWNER)
+    return Made(form.page.format(**subjects), form.data, form.count, form.leads_to)
 
 
 def hidden_in(page: str) -> dict[str, str]:
@@ -89,7 +123,7 @@ def test_sent_twice_it_makes_one_and_leads_there(owner_client, made):
     again = owner_client.post(made.page, data)
     assert made.count() == 1
     assert re.search(made.leads_to, again["Location"])
-    assert TWICE in owner_client.get(again["Location"]).content.decode()
+    assert TWICE in owner_client.get(again["Location"], follow=True).content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -108,7 +142,7 @@ def test_two_requests_at_once_make_one_and_lead_there(live_server, owner_client,
         cursor.execute("LOCK TABLE tenants_submission IN SHARE ROW EXCLUSIVE MODE")
         for sender in senders:
             sender.start()
-        assert eventually(_waiting, lambda count: count == 2) == 2
+        assert eventually(waiting_for_locks, lambda count: count == 2) == 2
     for sender in senders:
         sender.join()
     assert [page.status_code for page in pages] == [200, 200]
@@ -117,7 +151,7 @@ def test_two_requests_at_once_make_one_and_lead_there(live_server, owner_client,
     assert re.search(made.leads_to, str(told.url))
 
 
-def _waiting() -> int:
+def waiting_for_locks() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
@@ -143,6 +177,24 @@ def test_a_form_with_a_mistake_made_nothing_and_can_be_sent_again(owner_client, 
     assert not Submission.objects.exists()
     owner_client.post(MADE["campaign"].page, data)
     assert Campaign.objects.count() == 1
+
+
+def test_a_form_that_was_refused_can_be_sent_again(owner_client, owner, tenant):
+    """The last owner is told so each time, and not that it was done."""
+    data = filled_in(owner_client, MADE["leaving"])
+    for _ in range(2):
+        page = owner_client.post(MADE["leaving"].page, data, follow=True).content.decode()
+        assert LAST_OWNER in page
+        assert TWICE not in page
+    Membership.objects.create(tenant=tenant, user=make_user("second@acme.test"), role=Role.OWNER)
+    owner_client.post(MADE["leaving"].page, data)
+    assert not owner.memberships.exists()
+
+
+def test_a_form_sent_after_signing_out_asks_to_sign_in(owner_client, client, tenant):
+    data = filled_in(owner_client, MADE["leaving"])
+    assert client.post(MADE["leaving"].page, data)["Location"].startswith("/accounts/login/")
+    assert not Submission.objects.exists()
 
 
 def test_a_form_that_was_changed_is_another_form(owner_client, tenant):

@@ -1,19 +1,26 @@
 """The pages of members, invitations and the history: who may open them, and what they do."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from django.core import mail
+from django.db import transaction
 from django.urls import reverse
 
 from tenants.audit import note
 from tenants.enums import Role
-from tenants.invitations import invite, revoke_invitation
+from tenants.invitations import GONE as INVITATION_GONE
+from tenants.invitations import accept_invitation, invite, revoke_invitation
+from tenants.members import GONE as MEMBER_GONE
 from tenants.members import remove_member
 from tenants.models import AuditEntry, Membership, User
 from tenants.scoping import scope
 from tests.conftest import PASSWORD, logged_in, make_user
+from tests.tenants.test_once import waiting_for_locks
 from tests.tenants.test_views import add_members
+from tests.waiting import eventually
 
 ANN = "ann@new.test"
 MEMBERS = "/t/acme/members/"
@@ -88,15 +95,19 @@ def test_invitations_are_sent_and_changed_by_nobody_else(request, tenant, invita
 
 def test_an_invitation_of_another_tenant_is_not_found(owner_client, other_tenant, stranger):
     foreign = invite(other_tenant, ANN, Role.VIEWER, by=stranger)
-    assert owner_client.get(url("revoke", foreign.pk)).status_code == 404
-    assert owner_client.post(url("resend", foreign.pk)).status_code == 404
+    for name in ("revoke", "resend"):
+        page = owner_client.post(url(name, foreign.pk), follow=True).content.decode()
+        assert INVITATION_GONE in page
+        assert ANN not in page
     foreign.refresh_from_db(from_queryset=type(foreign)._base_manager.all())  # outside any scope
     assert (foreign.sends, foreign.revoked_at) == (1, None)
 
 
 def test_a_member_of_another_tenant_is_not_found(owner_client, stranger):
     for name in ("member", "remove", "transfer"):
-        assert owner_client.post(url(name, stranger.pk), {"role": "viewer"}).status_code == 404
+        page = owner_client.post(url(name, stranger.pk), {"role": "viewer"}, follow=True).content.decode()
+        assert MEMBER_GONE in page
+        assert stranger.email not in page
     assert stranger.memberships.get().role == "owner"
 
 
@@ -135,9 +146,13 @@ def test_remove_asks_first_and_ends_access_at_once(owner_client, viewer_client, 
     assert viewer_client.get("/")["Location"] == "/new/"
 
 
-def test_remove_of_somebody_gone_answers_404(owner_client, tenant, owner, viewer):
+@pytest.mark.parametrize("name", ["member", "remove", "transfer"])
+def test_old_page_of_somebody_gone_leads_to_the_list_and_says_so(owner_client, tenant, owner, viewer, name):
     remove_member(tenant, viewer, by=owner)
-    assert owner_client.post(url("remove", viewer.pk)).status_code == 404
+    for ask in (owner_client.get, owner_client.post):
+        response = ask(url(name, viewer.pk), {"role": "admin"}, follow=True)
+        assert response.redirect_chain == [(MEMBERS, 302)]
+        assert MEMBER_GONE in response.content.decode()
 
 
 def test_transfer_asks_first_and_swaps(owner_client, owner, viewer):
@@ -207,6 +222,15 @@ def test_revoke_asks_first(owner_client, tenant, invitation):
     assert "No open invitations" in owner_client.get(INVITATIONS).content.decode()
 
 
+def test_old_page_of_an_invitation_that_was_accepted_leads_to_the_list_and_says_so(owner_client, invitation):
+    accept_invitation(invitation, make_user(ANN))
+    asked = [owner_client.get(url("revoke", invitation.pk), follow=True)]
+    asked += [owner_client.post(url(name, invitation.pk), follow=True) for name in ("revoke", "resend")]
+    for response in asked:
+        assert response.redirect_chain == [(INVITATIONS, 302)]
+        assert INVITATION_GONE in response.content.decode()
+
+
 def test_resend_is_refused_within_a_minute(owner_client, invitation):
     page = owner_client.post(url("resend", invitation.pk), follow=True).content.decode()
     assert "It was sent less than a minute ago." in page
@@ -253,6 +277,38 @@ def test_an_existing_user_signs_in_and_accepts(client, tenant, link):
     assert client.post("/accounts/login/", form)["Location"] == "/invitation/"
     client.post("/invitation/")
     assert user.memberships.get().tenant == tenant
+
+
+def test_who_accepts_twice_comes_to_the_company_both_times(client, tenant, link):
+    client.force_login(make_user(ANN))
+    client.get(link)
+    for _ in range(2):
+        assert client.post("/invitation/", follow=True).redirect_chain == [("/t/acme/", 302)]
+    assert client.get(link, follow=True).redirect_chain[-1] == ("/t/acme/", 302)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_requests_at_once_accept_once_and_both_come_to_the_company(live_server, tenant, link):
+    user = make_user(ANN)
+    client = logged_in(user)
+    client.get(link)
+    token = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get("/invitation/").content.decode())[-1]
+    cookies = {name: cookie.value for name, cookie in client.cookies.items()}
+
+    def accept(_) -> httpx.Response:
+        with httpx.Client(base_url=live_server.url, cookies=cookies, follow_redirects=True, timeout=60) as browser:
+            return browser.post("/invitation/", data={"csrfmiddlewaretoken": token})
+
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic(), scope(tenant.pk):
+            # Both find it open before either may accept it.
+            tenant.invitations.select_for_update().get()
+            answers = [pool.submit(accept, each) for each in range(2)]
+            assert eventually(waiting_for_locks, lambda count: count == 2) == 2
+        pages = [answer.result() for answer in answers]
+    assert [(page.status_code, page.url.path) for page in pages] == [(200, "/t/acme/")] * 2
+    assert not any("used already" in page.text for page in pages)
+    assert user.memberships.count() == 1
 
 
 def test_somebody_else_is_told_whose_invitation_it_is(stranger_client, stranger, link):
