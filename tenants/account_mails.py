@@ -9,6 +9,8 @@ from allauth.core import context as current
 from django.conf import settings
 from django.contrib import messages
 
+from tenants.mails import NOT_TAKEN
+
 NOT_SENT: Final = (
     "A mail to you could not be sent: the mail server did not take it. If you need its link, ask for it again in a few "
     "minutes."
@@ -24,7 +26,7 @@ class AccountAdapter(DefaultAccountAdapter):
         ours = {"site": settings.SITE_URL, "product": settings.PRODUCT_NAME}
         try:
             super().send_mail(template_prefix, email, context | links | ours)
-        except OSError as error:
+        except NOT_TAKEN as error:
             log.warning("The mail %s was not sent: %s.", template_prefix, type(error).__name__)
             if current.request is not None:
                 messages.warning(current.request, NOT_SENT)

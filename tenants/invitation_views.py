@@ -26,6 +26,7 @@ from tenants.invitations import (
     revoke_invitation,
     send_again,
 )
+from tenants.mails import NOT_TAKEN
 from tenants.models import Invitation, Membership, User
 from tenants.once import NothingDone, sent_once
 from tenants.queries import page_of
@@ -40,7 +41,7 @@ NOT_SENT = "The invitation stands, but the mail server did not take the mail. Se
 def invitations(request: TenantRequest) -> HttpResponseBase:
     try:
         response = _invitations(request)
-    except OSError:
+    except NOT_TAKEN:
         # The mail leaves after the commit: the invitation stands.
         messages.warning(request, NOT_SENT)
         return redirect("tenants:invitations", request.tenant.slug)
@@ -78,7 +79,7 @@ def resend(request: TenantRequest, invitation_id: int) -> HttpResponseBase:
         send_again(invitation, by=request.user)
     except InvitationError as error:
         return _refused(request, str(error))
-    except OSError:
+    except NOT_TAKEN:
         messages.warning(request, NOT_SENT)
     else:
         messages.success(request, f"A new link is on its way to {invitation.email}; the old one is worthless now.")

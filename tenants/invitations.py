@@ -36,7 +36,7 @@ GONE: Final = "This invitation is no longer open: it was accepted or revoked mea
 def invite(tenant: Tenant, email: str, role: Role, *, by: User) -> Invitation:
     """Invite whoever reads mail at this address, and send the mail after the commit. Raises InvitationError.
 
-    A mail server that refuses lets its OSError through: the invitation stands then and can be sent again.
+    What a mail server that refuses raises (mails.NOT_TAKEN) goes on: the invitation stands then and can be sent again.
     """
     email = _clean_email(email)
     token, digest = _new_token()
@@ -53,7 +53,7 @@ def invite(tenant: Tenant, email: str, role: Role, *, by: User) -> Invitation:
 
 
 def send_again(invitation: Invitation, *, by: User) -> None:
-    """Send a new link, good for a week; the old one is dead. Raises InvitationError, and OSError as `invite` does."""
+    """Send a new link, good for a week; the old one is dead. Raises InvitationError, and NOT_TAKEN as `invite` does."""
     token, digest = _new_token()
     tenant = invitation.tenant
     with transaction.atomic(), scope(tenant.pk):

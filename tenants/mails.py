@@ -1,8 +1,9 @@
 """The mails about who belongs to a tenant. Each leaves after the transaction that it tells of has committed."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
+from anymail.exceptions import AnymailError
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
@@ -12,6 +13,9 @@ from django.urls import reverse
 from tenants.enums import Role
 from tenants.exports.models import Export
 from tenants.models import Invitation, Tenant, User
+
+NOT_TAKEN: Final = (OSError, AnymailError)
+"""What a mail server and an email provider raise that do not take a mail, or do not answer."""
 
 
 def send_invitation(invitation: Invitation, token: str, by: User) -> None:

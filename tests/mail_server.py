@@ -1,8 +1,13 @@
-"""`mail_server`: a few lines for what Django's SMTP backend meets: takes, refusals, a line that goes dead."""
+"""`mail_server`: a few lines for what Django's SMTP backend meets: takes, refusals, a line that goes dead.
 
+`refusing_provider`: the same for django-anymail, an email provider that takes no mail to anybody.
+"""
+
+import json
 import socketserver
 import threading
 from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -76,5 +81,34 @@ def mail_server(settings):
         settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
         settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
         yield server
+        server.shutdown()
+        thread.join()
+
+
+class _Refusal(BaseHTTPRequestHandler):
+    """As Postmark answers for an address that its mails came back from."""
+
+    def do_POST(self) -> None:
+        to = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["To"]
+        told = f"Found inactive addresses: {to}. Inactive recipients are ones that have generated a hard bounce."
+        body = json.dumps({"ErrorCode": 406, "Message": told}).encode()
+        self.send_response(422)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
+        """Nothing to the terminal."""
+
+
+@pytest.fixture
+def refusing_provider(settings):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        settings.EMAIL_BACKEND = "anymail.backends.postmark.EmailBackend"
+        url = f"http://127.0.0.1:{server.server_port}/"
+        settings.ANYMAIL = {"POSTMARK_SERVER_TOKEN": "token", "POSTMARK_API_URL": url}
+        yield
         server.shutdown()
         thread.join()

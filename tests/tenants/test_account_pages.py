@@ -223,6 +223,13 @@ def test_mail_server_that_takes_nothing_stops_no_sign_up_and_is_named(client, db
     assert User.objects.filter(email="new@acme.test").exists()
 
 
+@pytest.mark.usefixtures("refusing_provider")
+def test_password_reset_answers_the_same_for_addresses_that_the_provider_refuses(client, owner):
+    pages = [client.post("/accounts/password/reset/", {"email": email}) for email in (owner.email, "no@acme.test")]
+    assert [(page.status_code, page["Location"]) for page in pages] == [(302, "/accounts/password/reset/done/")] * 2
+    assert "A mail to you could not be sent" in client.get("/accounts/password/reset/done/").content.decode()
+
+
 def test_password_change_keeps_the_session_and_tells_the_user(client, owner):
     client.login(email=owner.email, password=PASSWORD)
     form = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}

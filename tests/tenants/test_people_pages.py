@@ -8,11 +8,12 @@ import pytest
 from django.core import mail
 from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
 
 from tenants.audit import note
 from tenants.enums import Role
 from tenants.invitations import GONE as INVITATION_GONE
-from tenants.invitations import accept_invitation, invite, revoke_invitation
+from tenants.invitations import PAUSE, accept_invitation, invite, revoke_invitation
 from tenants.members import GONE as MEMBER_GONE
 from tenants.members import remove_member
 from tenants.models import AuditEntry, Membership, User
@@ -214,6 +215,18 @@ def test_invitations_page_tells_of_a_mail_that_was_not_taken(owner_client, tenan
     page = owner_client.post(INVITATIONS, {"email": ANN, "role": "viewer"}, follow=True).content.decode()
     assert "the mail server did not take the mail" in page
     assert ANN in page[page.index("<table") :]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_invitations_page_tells_of_an_address_that_the_provider_refuses(
+    owner_client, tenant, invitation, refusing_provider
+):
+    page = owner_client.post(INVITATIONS, {"email": "bob@new.test", "role": "viewer"}, follow=True).content.decode()
+    assert "the mail server did not take the mail" in page
+    with scope(tenant.pk):
+        tenant.invitations.update(sent_at=timezone.now() - PAUSE)
+    page = owner_client.post(url("resend", invitation.pk), follow=True).content.decode()
+    assert "the mail server did not take the mail" in page
 
 
 def test_revoke_asks_first(owner_client, tenant, invitation):
