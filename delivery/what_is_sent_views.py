@@ -48,8 +48,8 @@ def what_is_sent(request: TenantRequest, source_id: int) -> HttpResponseBase:
         "form": form,
         "seen": request.POST.get(SEEN, "") if _only_looks(request, conflict) else stamp(source, *EDITED),
         "conflict": conflict,
-        "bill": lately.bill(source, form.events_off),
-        "preview": lately.preview(source, calls, form.events_off, form.property_rules),
+        "bill": lately.bill(source, form.events_off, form.chosen_identity),
+        "preview": lately.preview(source, calls, form.events_off, form.property_rules, form.chosen_identity),
     }
     return render(request, "delivery/what_is_sent.html", context, status=409 if conflict else 200)
 

@@ -4,7 +4,7 @@ Segment joins both ids when one call carries them. It is sent once for each sour
 to one transaction alone, and the call's own id, made from both, lets capture see what it has captured before.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import connection
 
-from integrations.models import Source
+from integrations.models import AnonymousId, Source
 from integrations.people import normal_email
 from integrations.spec.calls import Call, identify
 
@@ -65,6 +65,15 @@ def remember(source: Source, strangers: Iterable[Stranger]) -> None:
     }
     with connection.cursor() as cursor:
         cursor.execute(REMEMBER, columns)
+
+
+def unnamed(source: Source, anonymous_ids: Collection[str]) -> dict[str, Stranger]:
+    """By these anonymousIds those whom the source was sent under them, and whose userId is still unknown.
+
+    One query, none without an id.
+    """
+    rows = AnonymousId.objects.filter(source=source, value__in=anonymous_ids, user_id="") if anonymous_ids else ()
+    return {row.value: Stranger(row.value, row.tool_id, row.email) for row in rows}
 
 
 def name_by_anonymous_id(source: Source, user_ids: Mapping[str, str]) -> list[Call]:

@@ -131,6 +131,10 @@ class ConnectForm(WriteKeyForm, RegionForm, NameForm, ShadowForm):
         return switched_off(self.data, known) if isinstance(self.data, QueryDict) else []
 
     @property
+    def events_on(self) -> int:
+        return sum(event.is_on for event in self.events)
+
+    @property
     def connection(self) -> dict[str, Any]:
         """Of a valid form: what `connect_source` takes besides the events."""
         return {name: self.cleaned_data[name] for name in self.field_order}

@@ -1,11 +1,14 @@
 """The events and properties that a page offers to switch off, and what a form that comes back says of them.
 
-A form names what it offered: what it did not offer, such as an event that is new since, stays as it was.
+A form names what it offered: what it did not offer, such as an event that is new since, stays as it was. What it did
+offer counts although the newest events do not have it any more: a busy source has others within the minute.
 """
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from django.http import QueryDict
 
@@ -19,6 +22,11 @@ RULE = "rule:"
 """Before the property's name, in the name of its field."""
 
 KEEP = "keep"
+
+MAX_NAME_CHARACTERS: Final = 200
+
+_COMES_BACK: Final = re.compile(rf"[^\0\r\n]{{0,{MAX_NAME_CHARACTERS}}}")
+"""A name as it was offered: a browser sends each line break as two characters. PostgreSQL takes no null character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,16 @@ def offered_properties(rules: Mapping[str, str], lately: Iterable[str] = ()) -> 
     return [OfferedProperty(name, rules.get(name, KEEP)) for name in sorted({*own, *lately, *rules})]
 
 
+def posted_events(data: QueryDict) -> set[str]:
+    """The events that the form offered."""
+    return set(filter(_COMES_BACK.fullmatch, data.getlist(OFFERED)))
+
+
+def posted_properties(data: QueryDict) -> set[str]:
+    """The properties that the form offered."""
+    return set(filter(_COMES_BACK.fullmatch, (key.removeprefix(RULE) for key in data if key.startswith(RULE))))
+
+
 def switched_off(data: QueryDict, known: Iterable[str], before: Collection[str] = ()) -> list[str]:
     """Of the known events those that came back unticked, and those that were off and not offered."""
     offered = set(data.getlist(OFFERED)).intersection(known)
@@ -62,10 +80,7 @@ def switched_off(data: QueryDict, known: Iterable[str], before: Collection[str] 
 
 
 def chosen_rules(data: QueryDict, known: Iterable[str], before: Mapping[str, str]) -> dict[str, PropertyRule]:
-    """The rules by the name of the property: those that came back, and those from before that did not.
-
-    A browser sends a line break in the name of a field as two characters, so such a field never comes back.
-    """
+    """The rules by the name of the property: those that came back, and those from before that did not."""
     chosen = {name: data.get(f"{RULE}{name}", before.get(name, KEEP)) for name in known}
     return {name: PropertyRule(rule) for name, rule in chosen.items() if rule in PropertyRule.values}
 

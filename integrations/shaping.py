@@ -104,11 +104,16 @@ def lacks_identity(call: Any) -> bool:
 
 def anonymous_id_of(source: Source, call: Call) -> str:
     """The anonymousId of the call's person under the source's settings; empty when there is none."""
-    match source.identity:
+    return anonymous_id_by(source.identity, source.tenant_id, tool_id_of(call), email_of(call))
+
+
+def anonymous_id_by(identity: str, tenant_id: int, tool_id: str, email: str) -> str:
+    """The anonymousId of somebody under this setting; empty when there is none."""
+    match identity:
         case IdentityMode.TOOL_ID:
-            return tool_anonymous_id(tool_id_of(call))
+            return tool_anonymous_id(tool_id)
         case IdentityMode.EMAIL_HASH:
-            return email_anonymous_id(source.tenant_id, email_of(call))
+            return email_anonymous_id(tenant_id, email)
         case _:
             return ""
 

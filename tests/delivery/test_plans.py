@@ -149,7 +149,7 @@ STATEMENTS = {
     "charts": charts_of,
     "going live": lambda source: catch_up(source, timezone.now()),
     "identities": identities_of,
-    "bill": lambda source: bill(source, []),
+    "bill": lambda source: bill(source, [], source.identity),
     "names of tracks": tracked_names,
     "page of events": lambda source: page_of(source, Wanted()),
     "later page of events": lambda source: page_of(source, Wanted(), before=PARTITION),

@@ -184,6 +184,14 @@ MINE = {
 }
 
 
+def test_the_second_of_two_who_replace_the_key_is_told_to_paste_it_again(admin_client, owner_client, source):
+    opened = hidden(text(admin_client.get(address("integrations:replace_key", source))))
+    owner_client.post(address("integrations:replace_key", source), {"write_key": OTHER_WRITE_KEY})
+    response = admin_client.post(address("integrations:replace_key", source), opened | {"write_key": WRITE_KEY[::-1]})
+    assert response.status_code == 409
+    assert "paste it again" in text(response)
+
+
 @pytest.mark.parametrize("name", MINE)
 def test_the_second_of_two_people_is_shown_what_the_first_did(admin_client, owner_client, source, name):
     opened = hidden(text(admin_client.get(address(name, source))))
@@ -209,6 +217,7 @@ def test_the_second_of_two_who_reconnect_is_shown_what_the_first_did(admin_clien
     assert response.status_code == 409
     assert "a key that ends in 2345" not in text(response)
     assert "a key that ends in 3210" in text(response)
+    assert "paste it again" in text(response)
 
 
 def test_two_who_press_the_same_button_are_told_the_same(admin_client, owner_client, source):

@@ -133,6 +133,15 @@ def test_connect_saves_and_shows_the_source(admin_client, tenant):
     assert said(response) == ["“Production” is connected. From now on events are sent to it."]
 
 
+def test_a_form_to_connect_that_comes_back_tells_which_events_are_off(admin_client, tenant):
+    page = text(admin_client.get(url("connect")))
+    assert ("Events: all 6 are sent." in page, '<details class="disclosure" open>' in page) == (True, False)
+
+    offered = ["Email Opened", "Email Bounced"]
+    page = text(admin_client.post(url("connect"), CONNECTION | {"region": "", "offered": offered}))
+    assert ("Events: 4 of 6 are sent." in page, '<details class="disclosure" open>' in page) == (True, True)
+
+
 def test_connect_in_shadow_sends_nothing_and_says_how_to_go_on(admin_client, tenant):
     response = admin_client.post(url("connect"), CONNECTION | {"in_shadow": "on"}, follow=True)
 
