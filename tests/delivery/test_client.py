@@ -230,6 +230,8 @@ def resolving(monkeypatch, *addresses):
         patch.setattr(socket, "getaddrinfo", ask)
         yield
         ended.set()
+    # Else the next test would share a lookup of this one's.
+    assert eventually(lambda: "lookup of segment.test" not in {thread.name for thread in threading.enumerate()})
 
 
 @contextmanager
