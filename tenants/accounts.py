@@ -1,13 +1,24 @@
-"""Switching an account off, and on again. None is deleted: that would pass by the rule of the last owner."""
+"""Switching an account off, and on again, by staff; deleting it, by its person.
+
+Nobody is deleted out of a company: that would pass by the rule of the last owner.
+"""
+
+from typing import Final
 
 from allauth.usersessions.models import UserSession
+from django.contrib.admin.models import LogEntry
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from tenants.account_trail import tell
 from tenants.enums import Role
+from tenants.errors import TenantError
 from tenants.invitations import revoke_invitations_by
 from tenants.models import Membership, Tenant, User
+from tenants.staff_pages import forget_notes
+
+IN_A_COMPANY: Final = "You belong to a company. Leave it, or delete it, before you delete your account."
+OF_STAFF: Final = "This account has acted as staff, and the record of that stays. Other staff can deactivate it."
 
 
 @transaction.atomic
@@ -26,6 +37,29 @@ def deactivate(user: User, reason: str, *, by: User) -> None:
 def activate(user: User, reason: str, *, by: User) -> None:
     if _set_active(user, active=True):
         tell(user, "(staff) activated the account of", user.email, by=by, reason=reason)
+
+
+@transaction.atomic
+def delete_account(user: User) -> None:
+    """With its sessions, and what staff noted of it. Raises TenantError, and then nothing has changed."""
+    # Whoever makes the account a member meanwhile waits for this, and finds no account.
+    locked = User.objects.select_for_update().get(pk=user.pk)
+    if reason := why_not_deleted(locked):
+        raise TenantError(reason)
+    for session in UserSession.objects.filter(user=locked):
+        session.end()
+    forget_notes(User, [locked.pk])
+    locked.delete()
+
+
+def why_not_deleted(user: User) -> str:
+    """Empty when nothing keeps the account."""
+    if Membership.objects.filter(user=user).exists():
+        return IN_A_COMPANY
+    # The admin's history would go with the account of whoever did what it tells of.
+    if user.is_staff or LogEntry.objects.filter(user=user).exists():
+        return OF_STAFF
+    return ""
 
 
 def left_without_owner(user: User) -> QuerySet[Tenant]:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tenants import audit_views, invitation_views, member_views, privacy_views, session_views, views
+from tenants import account_views, audit_views, invitation_views, member_views, privacy_views, session_views, views
 from tenants.exports import views as export_views
 
 app_name = "tenants"
@@ -9,6 +9,7 @@ urlpatterns = [
     path("new/", views.create, name="create"),
     path("invitation/", invitation_views.invitation, name="invitation"),
     path("invitation/<str:token>/", invitation_views.invitation_link, name="invitation_link"),
+    path("accounts/delete/", account_views.delete_account, name="delete_account"),
     path("accounts/sessions/<int:session_id>/end/", session_views.end_session, name="end_session"),
     path("t/<slug:tenant_slug>/", views.overview, name="overview"),
     path("t/<slug:tenant_slug>/members/", member_views.members, name="members"),

@@ -191,6 +191,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "mfa_generate_recovery_codes": Row(SIGNED_IN),
     "mfa_download_recovery_codes": Row(SIGNED_IN, 404),
     "usersessions_list": Row(SIGNED_IN),
+    "tenants:delete_account": Row(SIGNED_IN),
     # It is the owner's.
     "tenants:end_session": Row(SIGNED_IN, 404, unlike={"owner": 200}),
     "staff_review": Row(STAFF),
