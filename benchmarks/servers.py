@@ -100,6 +100,7 @@ def _environment() -> dict[str, str]:
         "STATIC_COLLECTED": "0",
         "SITE_URL": "http://127.0.0.1:8000",
         "ALLOWED_HOSTS": "127.0.0.1",
+        "EMAIL_URL": "smtp://localhost:25",
         "SECRET_KEY": secrets.token_urlsafe(48),
         "ENCRYPTION_KEYS": "bench:" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "NO_PROXY": "127.0.0.1",

@@ -205,8 +205,10 @@ def email_provider(backend: str) -> dict[str, str]:
     return found
 
 
-def email(*, demo: bool) -> dict[str, Any]:
-    """The EMAIL_* settings: what EMAIL_URL says, else the demo's mailbox, else a mail server on this machine."""
+def email(*, demo: bool, debug: bool) -> dict[str, Any]:
+    """The EMAIL_* settings: what EMAIL_URL says, else the demo's mailbox, or a mail server on a developer's machine."""
+    if not (demo or debug or text("EMAIL_BACKEND")):
+        required("EMAIL_URL", "people set passwords by mail. Name a mail server, or an EMAIL_BACKEND that needs none.")
     problem = "is not a mail server such as smtp+tls://user:password@host:587."
     default = "smtp://localhost:25"
     found: dict[str, Any] = checked("EMAIL_URL", lambda: env.email_url_config(text("EMAIL_URL", default)), problem)

@@ -132,7 +132,7 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
-globals().update(_email := environment.email(demo=DEMO))
+globals().update(_email := environment.email(demo=DEMO, debug=DEBUG))
 ANYMAIL = environment.email_provider(_email["EMAIL_BACKEND"])
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.text(
     "DEFAULT_FROM_EMAIL", f"Headwater <no-reply@{urlsplit(SITE_URL).hostname}>"

@@ -14,6 +14,7 @@ made_up = {
     "ENCRYPTION_KEYS": f"build:{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}",
     "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
     "REDIS_URL": "redis://127.0.0.1:1/0",
+    "EMAIL_URL": "smtp://127.0.0.1:1",
     "STATIC_COLLECTED": "1",
     "HEADWATER_ENV_FILE": "",
 }

@@ -43,10 +43,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
         "STATIC_COLLECTED": "0",
         "SITE_URL": "http://127.0.0.1:8000",
         "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
+        "EMAIL_URL": "smtp://localhost:25",
         "SECRET_KEY": secrets.token_urlsafe(48),
         "ENCRYPTION_KEYS": "test:" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     }
-    for name in ("SEGMENT_US_URL", "SEGMENT_EU_URL", "INTEGRATION_SLUG", "INTEGRATION_VERSION", "EMAIL_URL"):
+    for name in ("SEGMENT_US_URL", "SEGMENT_EU_URL", "INTEGRATION_SLUG", "INTEGRATION_VERSION"):
         os.environ.pop(name, None)
     missing = [kind for kind in (Postgres, Valkey) if os.environ.get(kind.setting) in (None, "", NOWHERE[kind.setting])]
     if "PYTEST_XDIST_WORKER" in os.environ:

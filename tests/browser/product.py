@@ -74,6 +74,7 @@ def running_product(folder: Path, *options: str) -> Iterator[Product]:
         "REDIS_URL": unused_redis(),
         "VAR_DIR": str(folder),
         "DEMO": "1",
+        "EMAIL_URL": "",
         "PORT": "",
     }
     # The test run's own; the product tells its programs the address that it has chosen.

@@ -40,6 +40,7 @@ BAD = [
     ("DEBUG", "perhaps", "DEBUG is neither yes nor no"),
     ("ANYMAIL_WEBHOOK_SECRET", SENTINEL, "ANYMAIL_WEBHOOK_SECRET is not user:password"),
     ("EMAIL_BACKEND", "anymail.backends.postmark.EmailBackend", "ANYMAIL_WEBHOOK_SECRET is not set"),
+    ("EMAIL_URL", "", "EMAIL_URL is not set: people set passwords by mail."),
     ("EMAIL_URL", f"pigeon://user:{SENTINEL}@loft", "EMAIL_URL is not a mail server"),
 ]
 
@@ -145,10 +146,16 @@ def test_https_site_gets_secure_cookies_and_an_http_one_does_not(settings_from):
 
 
 def test_demo_keeps_its_mail_unless_a_mail_server_is_named(settings_from):
-    assert settings_from(DEMO="1")["EMAIL_BACKEND"] == "examples.campaigns.mailbox.MailboxBackend"
+    assert settings_from(DEMO="1", EMAIL_URL="")["EMAIL_BACKEND"] == "examples.campaigns.mailbox.MailboxBackend"
     named = settings_from(DEMO="1", EMAIL_URL="smtp+tls://user:pass@mail.example:587")
     assert named["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend"
     assert (named["EMAIL_HOST"], named["EMAIL_PORT"], named["EMAIL_USE_TLS"]) == ("mail.example", 587, True)
+
+
+def test_mail_server_may_be_left_out_by_a_developer_and_with_another_backend(settings_from):
+    other = "django.core.mail.backends.dummy.EmailBackend"
+    assert settings_from(DEBUG="1", EMAIL_URL="")["EMAIL_HOST"] == "localhost"
+    assert settings_from(DEBUG="0", EMAIL_URL="", EMAIL_BACKEND=other)["EMAIL_BACKEND"] == other
 
 
 def test_settings_of_anymail_come_from_the_environment(settings_from):
