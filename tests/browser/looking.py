@@ -22,15 +22,6 @@ SERIOUS: Final = """async (scheme) => {
     return violations.filter((rule) => ["serious", "critical"].includes(rule.impact)).flatMap(named);
 }"""
 
-_NO_NAME: Final = (
-    "Select2 names the element that it hides, and not the one that it draws over it; Django's own admin has it, too."
-)
-OF_UNFOLD: Final = {
-    "aria-input-field-name at #select2-id_user-container": _NO_NAME,
-    "aria-input-field-name at .select2-selection": _NO_NAME,
-}
-"""What axe finds in the admin and no style of ours can mend: the rule, the place, and why it stays."""
-
 # What scrolls by itself has its words cut by its own edge, as it should.
 TOO_WIDE: Final = """() => {
     const wide = (element) => element.getBoundingClientRect().right > document.documentElement.clientWidth + 1;
@@ -74,9 +65,7 @@ def findings(page: Page, name: str, *, is_ours: bool = True) -> list[str]:
             draw(page, Path(os.environ["SCREENSHOTS"]), f"{name}-{scheme}")
         page.evaluate(AXE_SCRIPT)
         found += page.evaluate(SERIOUS, scheme)
-    if is_ours:
-        return found + too_wide(page)
-    return [one for one in found if one.partition(": ")[2] not in OF_UNFOLD]
+    return found + too_wide(page) if is_ours else found
 
 
 def too_wide(page: Page, width: int = PHONE) -> list[str]:
