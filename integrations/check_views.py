@@ -22,7 +22,8 @@ from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
 
 LAST_ANSWER = ("delivery/last_answer.html", "integrations/no_delivery_state.html")
-"""The first of these templates that exists: delivery tells there how the newest request went."""
+"""The first of these templates that exists: delivery tells there how the newest request of the source went, or the
+newest with the event whose call had the `message_id`."""
 
 TOLD = {
     Answer.WRONG: "This is not the code of the newest test event. Compare it with test_code in Segment's Debugger.",
@@ -56,6 +57,7 @@ def _steps(source: Source) -> dict[str, Any]:
     test = confirming.newest_test(source)
     return {
         "test": test if test and test.version == source.version else None,
+        "message_id": trial.message_id(test.code) if test else "",
         "tries_left": confirming.MAX_WRONG_CODES - test.wrong_codes if test else 0,
         "event": trial.EVENT,
         "property": trial.PROPERTY,

@@ -32,7 +32,13 @@ def trial_call(code: str) -> Call:
         user_id=f"{slug}-connection-test",
         properties={PROPERTY: code},
         context={settings.INTEGRATION_TOOL_ID_FIELD: "connection-test"},
+        message_id=message_id(code),
     )
+
+
+def message_id(code: str) -> str:
+    """By which a source's test event with this code is found again in the log."""
+    return f"connection-test-{code}"
 
 
 def is_trial(call: Any) -> bool:

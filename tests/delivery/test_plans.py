@@ -30,6 +30,7 @@ from delivery.pages.story import story_of
 from delivery.replayable import FEW, Criteria
 from delivery.review.calls import from_tenant
 from delivery.shadow import catch_up
+from delivery.templatetags.last_answer import last_answer
 from delivery.what_is_sent import bill, tracked_names
 from integrations.people import known_user_id
 from integrations.signals import Recipient
@@ -132,6 +133,12 @@ EVERY_LIST = [{}, {"p": "3"}, {"q": "u-5"}, {"q": "acme"}, {"q": "nobody"}, {"q"
 CALL = {"type": "track", "event": "Step Done", "userId": "u-1", "properties": {}}
 RECIPIENT = Recipient(email="5@person.test", tool_id="7")
 
+
+def tested(source):
+    capture_many(source.tenant_id, [{**CALL, "messageId": "of the test"}], sources=[source])
+    return "of the test"
+
+
 STATEMENTS = {
     "lease and cut": lambda source: cut(sure(lanes.lease(source.pk))),
     "sweep": lambda _source: sweep.due(),
@@ -165,6 +172,8 @@ STATEMENTS = {
     "refusals": lambda source: refusals_of(source, WantedRefusals()),
     "refusals by name": lambda source: refusals_of(source, WantedRefusals(name="none")),
     "requests": attempts_of,
+    "answer of a source": lambda source: last_answer(source, ""),
+    "answer of a test event": lambda source: last_answer(source, tested(source)),
     "what is owed": lambda source: expiry.owed([(source.pk, 0, PARTITION)]),
     "whether a partition is owed": lambda _source: retention.is_owed(EventPartition(first_id=1, end_id=PARTITION)),
     "retention": lambda _source: retention.run(),

@@ -2,12 +2,15 @@ import pytest
 from django.urls import reverse
 
 from delivery import lanes
+from delivery.batching import new_batch
 from delivery.enums import Hold
-from delivery.models import Event
+from delivery.models import Event, Pending
+from delivery.outbox import capture
 from delivery.turn import take_turn
 from integrations.confirming import MAX_WRONG_CODES, confirm, newest_test, send_test
 from integrations.models import Source
 from integrations.services import disconnect_source, pause_source
+from integrations.spec.calls import track
 from tenants.models import AuditEntry
 from tests.conftest import WRITE_KEY, logged_in
 from tests.integrations.test_views import said, text, url
@@ -58,6 +61,42 @@ def test_the_page_tells_how_the_test_event_fares(admin_client, source, segment):
     page = text(admin_client.get(url("check", source)))
     assert "It answers so to a wrong key" not in page
     assert "hx-trigger" not in page
+
+
+def test_another_events_answer_is_not_taken_for_the_test_events(admin_client, source, segment):
+    capture(source.tenant_id, track(event="Email Opened", user_id="u-1"))
+    admin_client.post(url("send_test", source))
+    page = text(admin_client.get(url("check", source)))
+    assert "On its way" in page
+    assert "1 event goes before it." in page
+    # The two go in batches of their own, the older one first.
+    in_a_batch = Event.objects.earliest("pk")
+    Pending.objects.filter(event_id=in_a_batch.pk).delete()
+    new_batch(source.pk, source.tenant_id, [in_a_batch.pk], in_a_batch.bytes)
+    assert "1 event goes before it." in text(admin_client.get(url("check", source)))
+    test_event = Pending.objects.get()
+    Pending.objects.all().delete()
+    take_turn([source.pk])
+    Pending.objects.create(source=source, event_id=test_event.event_id, bytes=test_event.bytes)
+
+    page = text(admin_client.get(url("check", source)))
+    assert "On its way" in page
+    assert "before it" not in page
+    assert "Accepted" not in page
+
+    take_turn([source.pk])
+    page = text(admin_client.get(url("check", source)))
+    assert "The last request with the test event" in page
+    assert "Accepted" in page
+    assert "Accepted" in text(admin_client.get(url("not_showing", source)))
+
+
+def test_a_test_event_of_which_nothing_is_known_is_neither_on_its_way_nor_accepted(admin_client, source):
+    admin_client.post(url("send_test", source))
+    Event.objects.all().delete()
+    page = text(admin_client.get(url("check", source)))
+    assert "No request with this test event is known." in page
+    assert "On its way" not in page
 
 
 def test_a_test_event_that_is_held_back_is_not_on_its_way(admin_client, source):
