@@ -179,10 +179,10 @@ def test_members_are_searched_by_address(owner_client, tenant):
     assert owner_client.get(MEMBERS, {"q": "a\0b"}).status_code == 200
 
 
-@pytest.mark.parametrize("page", [MEMBERS, INVITATIONS, "/t/acme/"])
-def test_times_are_told_so_that_a_script_can_tell_them_in_the_readers_zone(owner_client, invitation, page):
+@pytest.mark.parametrize("path", [MEMBERS, INVITATIONS, "/t/acme/"])
+def test_times_are_told_so_that_a_script_can_tell_them_in_the_readers_zone(owner_client, invitation, path):
     """A day alone would be yesterday for a reader in Auckland."""
-    assert re.search(r'<time datetime="[^"]+">\d+ \w+ \d{4}, \d\d:\d\d UTC</time>', table(owner_client.get(page)))
+    assert re.search(r'<time datetime="[^"]+">\d+ \w+ \d{4}, \d\d:\d\d UTC</time>', table(owner_client.get(path)))
 
 
 def test_members_come_fifty_on_a_page_in_as_many_queries(owner_client, tenant, django_assert_num_queries):
