@@ -56,3 +56,10 @@ class RefusalFilterForm(_FilterForm):
 
 class ResendForm(forms.Form):
     token = forms.UUIDField(widget=forms.HiddenInput)
+
+
+class ResendGivenUpForm(ResendForm):
+    """`last_batch` and `closed_by` say what was counted, so that no more than that is sent."""
+
+    last_batch = forms.IntegerField(min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput)
+    closed_by = forms.DateTimeField(widget=forms.HiddenInput)

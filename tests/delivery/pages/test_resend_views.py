@@ -8,6 +8,7 @@ from delivery.choosing import close
 from delivery.enums import BatchState
 from delivery.models import Batch, Pending, Replay
 from delivery.outbox import capture
+from delivery.pages import resend_views
 from tenants.models import AuditEntry
 from tenants.scoping import every_tenant
 
@@ -33,7 +34,31 @@ def everything_of(source):
 
 
 def token_of(response):
-    return re.findall(r'name="token" value="([^"]+)"', response.content.decode())[0]
+    return form_of(response)["token"]
+
+
+def form_of(response):
+    """What the form of the page sends."""
+    fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', response.content.decode())
+    return {name: value for name, value in fields if name != "csrfmiddlewaretoken"}
+
+
+def give_up(source, call, *counts):
+    """A batch of so many events each, which was set aside; their ids."""
+    batches = []
+    with every_tenant():
+        for count in counts:
+            ids = [capture(source.tenant_id, call).event_ids[0] for _ in range(count)]
+            batches.append(new_batch(source.pk, source.tenant_id, ids, 40))
+        Pending.objects.all().delete()
+        for batch in batches:
+            close(batch, BatchState.SET_ASIDE, "Too long ago.")
+    return [batch.pk for batch in batches]
+
+
+def set_aside():
+    with every_tenant():
+        return list(Batch.objects.filter(state=BatchState.SET_ASIDE).order_by("pk").values_list("pk", flat=True))
 
 
 def replays():
@@ -64,11 +89,40 @@ def test_all_that_was_given_up_is_sent_again_once(source, admin_client, given_up
     address = everything_of(source)
     response = admin_client.get(address)
     assert "2 events" in response.content.decode()
-    token = token_of(response)
+    form = form_of(response)
+    assert "come back for the rest" not in response.content.decode()
     for _ in range(2):
-        text = admin_client.post(address, {"token": token}, follow=True).content.decode()
+        text = admin_client.post(address, form, follow=True).content.decode()
         assert "2 events are on the way to Segment again." in text
     assert len(replays()) == 1
+
+
+def test_very_much_that_was_given_up_is_sent_again_in_parts_the_oldest_first(source, admin_client, call, monkeypatch):
+    monkeypatch.setattr(resend_views, "MOST_AT_ONCE", 4)
+    first, second, third, fourth = give_up(source, call, 2, 2, 3, 1)
+    for part, rest in (("4 of 8", [third, fourth]), ("", [])):
+        response = admin_client.get(everything_of(source))
+        text = response.content.decode()
+        assert f"These are the oldest {part} events that were given up." in text if part else "the oldest" not in text
+        admin_client.post(everything_of(source), form_of(response))
+        assert set_aside() == rest
+    with every_tenant():
+        criteria = list(Replay.objects.order_by("pk").values_list("criteria", flat=True))
+    assert criteria == [{"batch_ids": [first, second]}, {"batch_ids": [third, fourth]}]
+
+
+def test_what_is_given_up_after_the_count_is_not_sent_with_it(source, admin_client, call):
+    """Whether its batch is newer than those that were counted, or older."""
+    with every_tenant():
+        older = new_batch(source.pk, source.tenant_id, capture(source.tenant_id, call).event_ids, 40)
+    (counted,) = give_up(source, call, 1)
+    form = form_of(admin_client.get(everything_of(source)))
+    with every_tenant():
+        close(older, BatchState.SET_ASIDE, "Too long ago.")
+    (newer,) = give_up(source, call, 1)
+    assert set_aside() == [older.pk, counted, newer]
+    admin_client.post(everything_of(source), form)
+    assert set_aside() == [older.pk, newer]
 
 
 @pytest.mark.usefixtures("given_up")
@@ -101,6 +155,14 @@ def test_a_waiting_event_is_not_sent_again(source, admin_client, call):
 def test_nothing_given_up_is_said(source, admin_client):
     text = admin_client.get(everything_of(source), follow=True).content.decode()
     assert "Nothing is set aside or quarantined" in text
+
+
+@pytest.mark.parametrize("changed", [{"last_batch": ""}, {"last_batch": "x"}, {"closed_by": ""}, {"token": "1"}])
+@pytest.mark.usefixtures("given_up")
+def test_a_form_of_all_that_was_not_ours_is_refused(source, admin_client, changed):
+    form = form_of(admin_client.get(everything_of(source)))
+    assert admin_client.post(everything_of(source), form | changed).status_code == 404
+    assert replays() == []
 
 
 @pytest.mark.parametrize("token", ["", "x", "1"])
