@@ -90,7 +90,7 @@ def capture_built(tenant_id: int, name: str, build: Callable[[], Call]) -> Captu
         call = build()
     except Exception as error:  # noqa: BLE001  # a product's mapping may raise anything, and its transaction must live
         log.error("The mapping of %s failed: %s.", name, describe(error), extra={"tenant_id": tenant_id})
-        failed = Rejected({"event": name}, RefusalReason.MAPPING_FAILED)
+        failed = refusals.fault({"type": "track", "event": name}, RefusalReason.MAPPING_FAILED)
         return _refused(tenant_id, [failed], None)
     return capture(tenant_id, call)
 
@@ -103,7 +103,7 @@ def _guarded(tenant_id: int, calls: list[Call], sources: Sequence[Source] | None
             raise
         # The caller's own write goes on; what we could not do is told below.
         log.error("Capturing failed: %s.", describe(error), extra={"tenant_id": tenant_id})
-    return _refused(tenant_id, [Rejected(call, RefusalReason.CAPTURE_FAILED) for call in calls], sources)
+    return _refused(tenant_id, [refusals.fault(call, RefusalReason.CAPTURE_FAILED) for call in calls], sources)
 
 
 def _with_room(tenant_id: int, calls: list[Call], sources: Sequence[Source] | None) -> Captured:
@@ -158,7 +158,7 @@ def _refused(tenant_id: int, rejected: list[Rejected], sources: Sequence[Source]
     """Record refusals in a savepoint of their own. Raises the database's error when not even that is possible."""
     try:
         with transaction.atomic():
-            return Captured(refused=refusals.record(_wanting(tenant_id, sources), rejected))
+            return Captured(refused=refusals.record_faults(_wanting(tenant_id, sources), rejected))
     except DatabaseFailure as error:
         log.critical("%d refusals could not be stored: %s.", len(rejected), describe(error))
         raise
@@ -199,4 +199,4 @@ def _prepared(calls: Iterable[Any]) -> Iterator[Prepared | Rejected]:
             yield prepare(call)
         except Exception as error:  # noqa: BLE001  # whatever it is, this call is refused for it
             log.error("Preparing a call failed: %s.", describe(error))
-            yield Rejected(call, RefusalReason.CAPTURE_FAILED)
+            yield refusals.fault(call, RefusalReason.CAPTURE_FAILED)

@@ -274,6 +274,67 @@ def test_capture_many_refuses_5000_calls_together_when_the_database_takes_one_of
     assert Tenant.objects.filter(slug="written").exists()
 
 
+@pytest.fixture
+def choosy(tenant):
+    """A source that leaves a property out, and one that does not want the event."""
+    leaves_out = make_source(tenant, OTHER_WRITE_KEY, name="Leaves out")
+    leaves_out.property_rules = {"email_id": "drop"}
+    off = make_source(tenant, "k" * 32, name="Off")
+    off.events_off = ["Email Opened"]
+    for each in (leaves_out, off):
+        each.save()
+    return leaves_out
+
+
+def test_call_that_could_not_be_stored_tells_no_source_more_than_it_would_have_been_sent(source, choosy, call, caplog):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE delivery_event ADD CONSTRAINT never CHECK (name <> 'Email Opened')")
+    captured = capture(source.tenant_id, call)
+    assert {each.source_id: '"email_id":"e-1"' in each.excerpt for each in captured.refused} == {
+        source.pk: True,
+        choosy.pk: False,
+    }
+    assert {(each.reason, each.name, each.user_id) for each in captured.refused} == {
+        (RefusalReason.CAPTURE_FAILED, "Email Opened", "u-1")
+    }
+
+
+def test_call_that_no_rule_can_be_applied_to_is_refused_without_its_content(tenant, call):
+    class Spiteful:
+        def __repr__(self):
+            raise RuntimeError
+
+    source = make_source(tenant, OTHER_WRITE_KEY)
+    source.property_rules = {"email_id": "hash"}
+    source.save()
+    (refusal,) = capture(tenant.pk, {**call, "properties": {"email_id": Spiteful(), "secret": "s-1"}}).refused
+    assert (refusal.reason, refusal.name) == (RefusalReason.CAPTURE_FAILED, "Email Opened")
+    assert orjson.loads(refusal.excerpt) == {"type": "track", "event": "Email Opened", "userId": "u-1"}
+
+
+def test_mapping_that_raises_is_refused_where_its_event_is_wanted(source, choosy):
+    captured = capture_built(source.tenant_id, "Email Opened", lambda: dict[str, Call]()["missing"])
+    assert [(each.source_id, each.reason) for each in captured.refused] == [
+        (source.pk, RefusalReason.MAPPING_FAILED),
+        (choosy.pk, RefusalReason.MAPPING_FAILED),
+    ]
+
+
+def test_a_fault_of_ours_has_a_remedy_that_says_whom_to_write_to(source, call, settings):
+    settings.SUPPORT_EMAIL = "help@acme.test"
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE delivery_event ADD CONSTRAINT never CHECK (name <> 'Email Opened')")
+    failed = capture(source.tenant_id, call).refused
+    failed += capture_built(source.tenant_id, "Email Opened", lambda: dict[str, Call]()["missing"]).refused
+    remedy = "The fault is ours: there is nothing for you to mend. Write to help@acme.test about it."
+    assert [
+        (finding["code"], finding["message"], finding["remedy"]) for refusal in failed for finding in refusal.findings
+    ] == [
+        ("capture_failed", "The event could not be stored.", remedy),
+        ("mapping_failed", "The event could not be made of what had happened.", remedy),
+    ]
+
+
 def never(table):
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT never CHECK (false)")

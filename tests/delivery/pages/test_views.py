@@ -12,8 +12,9 @@ from delivery.batching import new_batch
 from delivery.enums import Hold
 from delivery.lanes import LEASE_SECONDS
 from delivery.models import Attempt, Event
-from delivery.outbox import capture
+from delivery.outbox import capture, capture_built
 from delivery.turn import take_turn
+from integrations.spec.calls import Call
 from tenants.scoping import every_tenant
 from tests.conftest import WRITE_KEY, make_source
 
@@ -63,6 +64,15 @@ def test_refused_event_has_its_reason_remedy_and_excerpt(source, viewer_client, 
         assert escape(refusal.findings[0]["remedy"]) in text
     assert "email_id" in shown
     assert "Email Opened" not in text_of(viewer_client, page(source, "refusals") + "?reason=too_large")
+
+
+@pytest.mark.django_db
+def test_event_refused_by_a_fault_of_ours_asks_nothing_of_the_customer(source, viewer_client):
+    captured = capture_built(source.tenant_id, "Email Opened", lambda: dict[str, Call]()["missing"])
+    for address in (page(source, "refusals"), page(source, "refusal", captured.refused[0].pk)):
+        text = text_of(viewer_client, address)
+        assert "The fault is ours: there is nothing for you to mend. Write to" in text
+        assert "Mend what is said below" not in text
 
 
 @pytest.mark.django_db
