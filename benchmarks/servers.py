@@ -35,7 +35,7 @@ class Servers:
             server.prepare()
             server.start()
         os.environ |= _environment() | {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.valkey.url}
-        for name in ("SEGMENT_US_URL", "SEGMENT_EU_URL", "INTEGRATION_SLUG", "INTEGRATION_VERSION", "EMAIL_URL"):
+        for name in ("SEGMENT_US_URL", "SEGMENT_EU_URL", "INTEGRATION_SLUG", "INTEGRATION_VERSION"):
             os.environ.pop(name, None)
 
     def stop(self) -> None:
