@@ -30,7 +30,7 @@ class LaneAdmin(OfSource):
         ("region_name", "waiting"),
         ("hold", "held"),
         "hold_reason",
-        ("failures", "lone_rejections"),
+        ("failures", "rejections"),
         ("pause", "lease"),
         ("accepted_version", "last_accepted"),
     )

@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import Exists, Min, OuterRef, Q
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet, Value
 
 from delivery import lanes
 from delivery.batching import Parcel, cut, payloads_of
 from delivery.clock import ClockTimestamp, database_now
-from delivery.enums import BatchState
+from delivery.enums import BatchState, Outcome
 from delivery.lanes import Lease
 from delivery.models import Attempt, Batch
 from delivery.retry import CRASHED, EVENTS_GONE, REGION_SWITCHED, History, given_up
@@ -39,8 +39,10 @@ def next_parcel(
     """
     if clear:
         return cut(lease, at_most)
-    while (found := _due(lease.source_id, in_flight)) is not None:
-        batch, suspected = found
+    while (found := _due(lease, in_flight)) is not None:
+        batch, suspected, rejected = found
+        if rejected and _open(lease.source_id).count() < OPEN_BATCHES and (parcel := cut(lease, at_most)):
+            return parcel
         reason = _settle(batch, region) or (CRASHED if batch.crashes >= CRASHES else "")
         payloads = [] if reason else payloads_of(batch)
         if payloads:
@@ -51,7 +53,7 @@ def next_parcel(
 
 def is_clear(source_id: int, in_flight: Collection[int]) -> bool:
     """Whether the lane has no open batch but those in flight."""
-    return not Batch.objects.filter(source_id=source_id, state=BatchState.OPEN).exclude(pk__in=list(in_flight)).exists()
+    return not _open(source_id).exclude(pk__in=list(in_flight)).exists()
 
 
 def close(batch: Batch, state: BatchState, reason: str) -> bool:
@@ -60,16 +62,23 @@ def close(batch: Batch, state: BatchState, reason: str) -> bool:
     return unchanged.update(state=state, reason=reason, closed_at=ClockTimestamp()) == 1
 
 
-def _due(source_id: int, in_flight: Collection[int]) -> tuple[Batch, bool] | None:
-    """The oldest batch that may be sent now, and whether the worker of its last attempt died.
+def _open(source_id: int) -> QuerySet[Batch]:
+    return Batch.objects.filter(source_id=source_id, state=BatchState.OPEN)
+
+
+def _due(lease: Lease, in_flight: Collection[int]) -> tuple[Batch, bool, bool] | None:
+    """The oldest batch that may be sent now, whether the worker of its last attempt died, and whether it was rejected
+    before the key's first 200: then any other comes first, because that may tell that the key is good.
 
     Whoever begins an attempt records its end before the lane goes to another, unless it dies.
     """
-    last = Attempt.objects.filter(batch=OuterRef("pk"), number=OuterRef("attempts_made"), finished_at=None)
-    waiting = Batch.objects.filter(source_id=source_id, state=BatchState.OPEN).exclude(pk__in=list(in_flight))
-    due = waiting.filter(Q(not_before=None) | Q(not_before__lte=ClockTimestamp()))
-    batch = due.annotate(unfinished=Exists(last)).order_by("pk").first()
-    return (batch, batch.unfinished) if batch else None
+    last = Attempt.objects.filter(batch=OuterRef("pk"), number=OuterRef("attempts_made"))
+    due = _open(lease.source_id).exclude(pk__in=list(in_flight))
+    due = due.filter(Q(not_before=None) | Q(not_before__lte=ClockTimestamp()))
+    rejected = Value(False) if lease.proven else Exists(last.filter(outcome=Outcome.REJECTED))
+    due = due.annotate(unfinished=Exists(last.filter(finished_at=None)), rejected=rejected)
+    batch = due.order_by("pk").first() if lease.proven else due.order_by("rejected", "pk").first()
+    return (batch, batch.unfinished, batch.rejected) if batch else None
 
 
 SETTLE: Final = """
@@ -99,7 +108,7 @@ def _settle(batch: Batch, region: Region) -> str:
 
 def _may_open(source_id: int, in_flight: Collection[int]) -> bool:
     """Whether there is room for another batch. If not, and none is in flight, the lane waits for the first of them."""
-    waiting = Batch.objects.filter(source_id=source_id, state=BatchState.OPEN)
+    waiting = _open(source_id)
     room = waiting.count() < OPEN_BATCHES
     if room or in_flight:
         return room

@@ -124,7 +124,7 @@ def start_afresh(source_id: int) -> None:
     _created([source_id])
     with every_tenant():
         Lane.objects.filter(source_id=source_id).update(
-            hold="", hold_reason="", held_at=None, not_before=None, failures=0, lone_rejections=0
+            hold="", hold_reason="", held_at=None, not_before=None, failures=0, rejections=0
         )
         waiting = Batch.objects.filter(source_id=source_id, state=BatchState.OPEN)
         waiting.update(not_before=None, failing_since=None, tries=0)
@@ -146,7 +146,7 @@ def _created(source_ids: Collection[int]) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO delivery_lane (source_id, failures, mark, hold, hold_reason, accepted_version,"
-            " lone_rejections) SELECT id, 0, 0, '', '', 0, 0 FROM integrations_source WHERE id = ANY(%s)"
+            " rejections) SELECT id, 0, 0, '', '', 0, 0 FROM integrations_source WHERE id = ANY(%s)"
             " ORDER BY id ON CONFLICT DO NOTHING RETURNING source_id",
             [list(source_ids)],
         )

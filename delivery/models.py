@@ -233,7 +233,9 @@ class Lane(models.Model):
     hold_reason = models.TextField(blank=True, help_text="In words for the customer.")
     held_at = models.DateTimeField(null=True, blank=True)
     accepted_version = models.PositiveIntegerField(default=0, help_text="Last Source.version that had a 200.")
-    lone_rejections = models.PositiveIntegerField(default=0, help_text="Single events answered 400, in a row.")
+    rejections = models.PositiveIntegerField(
+        default=0, help_text="Answers 400 in a row, to single events or before the key's first 200."
+    )
     last_accepted_at = models.DateTimeField(null=True, blank=True)
 
     objects = ScopedManager("source__tenant")

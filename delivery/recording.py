@@ -115,7 +115,7 @@ WITH accepted AS (
     SELECT source_id, version FROM delivery_lane JOIN accepted USING (source_id)
     ORDER BY source_id FOR NO KEY UPDATE OF delivery_lane
 )
-UPDATE delivery_lane AS lane SET failures = 0, lone_rejections = 0, last_accepted_at = clock_timestamp(),
+UPDATE delivery_lane AS lane SET failures = 0, rejections = 0, last_accepted_at = clock_timestamp(),
     accepted_version = greatest(accepted_version, version)
 FROM locked WHERE lane.source_id = locked.source_id;
 
@@ -169,7 +169,7 @@ def _history(sent: Sent, batch: Batch, lane: Lane, now: datetime) -> History:
         events=batch.event_count,
         tries=batch.tries,
         lane_failures=lane.failures,
-        lone_rejections=lane.lone_rejections,
+        rejections=lane.rejections,
         current=versions.get() == sent.credentials.version,
         proven=lane.accepted_version == sent.credentials.version,
         failing_for=now - batch.failing_since if batch.failing_since else None,
@@ -203,10 +203,10 @@ def _apply(decision: Decision, batch: Batch, lane: Lane, now: datetime) -> None:
             _split(batch)
             close(batch, BatchState.SPLIT, decision.reason)
         case Action.QUARANTINE:
-            lane.lone_rejections += 1
             close(batch, BatchState.QUARANTINED, decision.reason)
         case Action.SET_ASIDE:
             close(batch, BatchState.SET_ASIDE, decision.reason)
+    lane.rejections += decision.strikes
     batch.crashes = 0
     batch.save(update_fields=["tries", "not_before", "failing_since", "crashes"])
     _slow_down(lane, decision, now)
@@ -216,7 +216,7 @@ def _slow_down(lane: Lane, decision: Decision, now: datetime) -> None:
     if decision.lane_delay:
         until = now + timedelta(seconds=decision.lane_delay)
         lane.not_before = max(lane.not_before or until, until)
-    lane.save(update_fields=["failures", "not_before", "lone_rejections", "hold", "hold_reason", "held_at"])
+    lane.save(update_fields=["failures", "not_before", "rejections", "hold", "hold_reason", "held_at"])
 
 
 def _split(batch: Batch) -> None:

@@ -18,8 +18,8 @@ BASE_SECONDS: Final = 1.0
 CAP_SECONDS: Final = 1_800.0
 AMBIGUOUS_FOR_AT_MOST: Final = timedelta(hours=20)
 FAILING_FOR_AT_MOST: Final = timedelta(hours=72)
-LONE_REJECTIONS: Final = 3
-"""So many single events refused in a row are no longer the events' fault."""
+REJECTIONS_IN_A_ROW: Final = 3
+"""So many answers 400 in a row, to single events or before the key's first 200, are no longer the events' fault."""
 
 TOO_LARGE: Final = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 NOT_IMPLEMENTED: Final = (HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
@@ -46,7 +46,7 @@ class History:
     events: int = 1
     tries: int = 0
     lane_failures: int = 0
-    lone_rejections: int = 0
+    rejections: int = 0
     current: bool = True
     proven: bool = True
     failing_for: timedelta | None = None
@@ -57,7 +57,8 @@ class History:
 class Decision:
     """What to do. Delays are seconds: of the batch, of its lane, and of every lane with that write key.
 
-    `counts`: the attempt is one of the batch's tries. `reason` is for the customer.
+    `counts`: the attempt is one of the batch's tries. `strikes`: it is one of the lane's rejections in a row. `reason`
+    is for the customer.
     """
 
     action: Action
@@ -65,6 +66,7 @@ class Decision:
     lane_delay: float = 0.0
     key_delay: float = 0.0
     counts: bool = True
+    strikes: bool = False
     hold: Hold | None = None
     reason: str = ""
 
@@ -80,7 +82,7 @@ def decide(answer: Answer, history: History, chance: float) -> Decision:
         case Outcome.KEY_REFUSED:
             return _held(Hold.KEY_REFUSED, KEY_REFUSED.format(status=answer.status_code))
         case Outcome.REJECTED if answer.status_code in (HTTPStatus.BAD_REQUEST, TOO_LARGE):
-            return _rejected(answer, history)
+            return _rejected(answer, history, chance)
         case Outcome.SERVER_ERROR if answer.status_code in NOT_IMPLEMENTED:
             return _not_implemented(answer, history, chance)
     again = _rate_limited if answer.outcome == Outcome.RATE_LIMITED else _again
@@ -125,17 +127,28 @@ def _rate_limited(answer: Answer, history: History, chance: float) -> Decision:
     return Decision(action=Action.RETRY, key_delay=delay, lane_delay=lane_delay, counts=False)
 
 
-def _rejected(answer: Answer, history: History) -> Decision:
+def _rejected(answer: Answer, history: History, chance: float) -> Decision:
     """400 or 413: halve the batch until the bad event stands alone. A 413 never speaks of the key."""
     too_large = answer.status_code == TOO_LARGE
     if not (too_large or history.proven):
-        # Segment answers 400 to a malformed key as well, and nothing told so far that this one is not.
+        return _rejected_unproven(history, chance)
+    if history.events > 1:
+        return Decision(action=Action.SPLIT, reason=WHOLE_REJECTED.format(status=answer.status_code))
+    if not too_large and history.rejections + 1 >= REJECTIONS_IN_A_ROW:
+        return _held(Hold.REJECTED_REPEATEDLY, REJECTED_REPEATEDLY)
+    reason = f"Segment answered {answer.status_code} to this event alone."
+    return Decision(action=Action.QUARANTINE, strikes=not too_large, reason=reason)
+
+
+def _rejected_unproven(history: History, chance: float) -> Decision:
+    """Segment answers 400 to a malformed key as well, and nothing told so far that this one is not. Other events may:
+    a single one that Segment does not take must not make a good key wait for the customer.
+    """
+    if history.rejections + 1 >= REJECTIONS_IN_A_ROW:
         return _held(Hold.KEY_MALFORMED, KEY_MALFORMED)
     if history.events > 1:
-        return Decision(action=Action.SPLIT, reason=f"Segment answered {answer.status_code} to the whole.")
-    if not too_large and history.lone_rejections + 1 >= LONE_REJECTIONS:
-        return _held(Hold.REJECTED_REPEATEDLY, REJECTED_REPEATEDLY)
-    return Decision(action=Action.QUARANTINE, reason=f"Segment answered {answer.status_code} to this event alone.")
+        return Decision(action=Action.SPLIT, strikes=True, reason=WHOLE_REJECTED.format(status=400))
+    return Decision(action=Action.RETRY, strikes=True, batch_delay=max(BASE_SECONDS, backoff(history.tries, chance)))
 
 
 def _not_implemented(answer: Answer, history: History, chance: float) -> Decision:
@@ -158,6 +171,7 @@ KEY_MALFORMED: Final = (
 KEY_UNREADABLE: Final = (
     "The stored write key can no longer be read. Events are kept. Paste the write key again, and sending goes on."
 )
+WHOLE_REJECTED: Final = "Segment answered {status} to the whole."
 REJECTED_REPEATEDLY: Final = (
     "Segment rejected three events in a row, each sent alone (answer 400). Events are kept. Look at its answers under "
     "“Requests” on the source's page, then pause and resume the source to go on."

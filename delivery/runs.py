@@ -102,14 +102,14 @@ class Run:
         """Record the answer of a request and decide what follows for the lane."""
         sent = self.flights.pop(future)
         going = sending.recorded(partial(record, sent, future.result(), echo=self.failed))
-        self.landed(going=going)
+        self.landed(going=going, width=self.width)
         # Another key, or the halves of a batch: what the run knows of its source is old.
         self.credentials, self.clear, self.going = None, False, going and not self.failed
 
-    def landed(self, *, going: bool) -> None:
-        """An answer is recorded."""
+    def landed(self, *, going: bool, width: int = OPEN_BATCHES) -> None:
+        """An answer is recorded. Only a 200 lets more requests be in flight than before."""
         self.failed = self.failed or not going
-        self.width = OPEN_BATCHES if going and not self.failed else 1
+        self.width = 1 if self.failed else width
         self.end_isolation()
 
     def end_isolation(self) -> None:

@@ -38,6 +38,12 @@ CREATE INDEX batch_of_event ON delivery_batch USING gist (
 )
 """
 
+# The page of events in one of these states asks for the batches with the newest events.
+INDEX_NEWEST_GIVEN_UP = """
+CREATE INDEX batch_given_up_newest ON delivery_batch (source_id, state, (event_ids[cardinality(event_ids)]))
+WHERE state IN ('set_aside', 'quarantined')
+"""
+
 # Packing the ids of a full batch takes PostgreSQL 2 ms, a third of the cut, and saves 5 kB of the 700 that its events
 # take.
 LEAVE_EVENT_IDS_UNPACKED = "ALTER TABLE delivery_batch ALTER COLUMN event_ids SET STORAGE EXTERNAL"
@@ -128,8 +134,10 @@ class Migration(migrations.Migration):
                     models.PositiveIntegerField(default=0, help_text="Last Source.version that had a 200."),
                 ),
                 (
-                    "lone_rejections",
-                    models.PositiveIntegerField(default=0, help_text="Single events answered 400, in a row."),
+                    "rejections",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Answers 400 in a row, to single events or before the key's first 200."
+                    ),
                 ),
                 ("last_accepted_at", models.DateTimeField(blank=True, null=True)),
             ],
@@ -617,6 +625,7 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["source", "-id"], name="replay_newest"),
         ),
         migrations.RunSQL(INDEX_EVENTS_OF_BATCHES, "DROP INDEX batch_of_event"),
+        migrations.RunSQL(INDEX_NEWEST_GIVEN_UP, "DROP INDEX batch_given_up_newest"),
         migrations.RunSQL(LEAVE_EVENT_IDS_UNPACKED, migrations.RunSQL.noop),
         migrations.AddIndex(
             model_name="batch",

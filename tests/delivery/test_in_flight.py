@@ -82,7 +82,7 @@ def test_turn_counts_what_fails_together_as_one_failure_and_probes_with_one(prov
 
 
 def test_turn_sends_a_lane_that_never_had_an_answer_one_request_first(source, segment):
-    segment.fault("us", "status", status=400)
+    segment.fault("us", "status", status=500)
     capture_many(source.tenant_id, large(40))
     take_turn([source.pk])
     assert len(segment.requests()) == 1

@@ -91,12 +91,12 @@ def test_a_change_of_the_source_clears_its_holds(source, change):
     if change is resume_source:
         pause_source(source)
     lanes.hold(source.pk, Hold.KEY_REFUSED, "Paste the key.")
-    Lane.objects.update(not_before="2999-01-01T00:00Z", failures=7, lone_rejections=2)
+    Lane.objects.update(not_before="2999-01-01T00:00Z", failures=7, rejections=2)
     batch = new_batch(source.pk, source.tenant_id, [1], 40, not_before="2999-01-01T00:00Z", tries=7)
     change(source)
     lane = Lane.objects.get()
     assert (lane.hold, lane.hold_reason, lane.held_at, lane.not_before) == ("", "", None, None)
-    assert (lane.failures, lane.lone_rejections) == (0, 0)
+    assert (lane.failures, lane.rejections) == (0, 0)
     assert Batch.objects.values_list("not_before", "tries").get(pk=batch.pk) == (None, 0)
 
 

@@ -4,7 +4,7 @@ import time
 import pytest
 from django.db import connection
 
-from delivery import client, limiter, recording, runs, turn
+from delivery import client, lanes, limiter, recording, runs, turn
 from delivery.choosing import next_parcel
 from delivery.enums import BatchState, Hold, Outcome
 from delivery.models import Attempt, Batch, Event, Lane, Pending, RateHold
@@ -256,8 +256,8 @@ def test_turn_respects_a_429_for_every_source_with_that_key(source, tenant, segm
     assert outcomes() == [Outcome.RATE_LIMITED]
     assert Attempt.objects.get().retry_after == 90
     assert Batch.objects.get(source=source).tries == 0
-    lanes = {lane.pk: lane.not_before for lane in Lane.objects.all()}
-    assert lanes[twin.pk] == RateHold.objects.get().until
+    waits = {lane.pk: lane.not_before for lane in Lane.objects.all()}
+    assert waits[twin.pk] == RateHold.objects.get().until
     make_due()
     take_turn([source.pk, twin.pk])
     assert len(segment.events("us", WRITE_KEY)) == 2
@@ -301,13 +301,40 @@ def test_turn_with_a_late_401_of_an_old_key_holds_nothing(source, segment, call,
     assert len(segment.events("us", OTHER_WRITE_KEY)) == 1
 
 
-def test_turn_holds_a_key_that_was_never_accepted_and_is_answered_400(source, segment):
+def test_turn_holds_a_key_that_was_never_accepted_and_is_answered_400_three_times(source, segment):
     segment.fault("us", "status", status=400)
     capture_many(source.tenant_id, steps(4))
     take_turn([source.pk])
     assert Lane.objects.get().hold == Hold.KEY_MALFORMED
-    assert states() == [(BatchState.OPEN, 4)]
-    assert len(segment.requests()) == 1
+    assert [each for each in states() if each[0] == BatchState.OPEN] == [(BatchState.OPEN, 1)] * 2 + [
+        (BatchState.OPEN, 2)
+    ]
+    assert {state for state, _ in states()} == {BatchState.OPEN, BatchState.SPLIT}
+    assert len(segment.requests()) == 3
+
+
+def test_turn_quarantines_a_bad_event_of_a_key_that_was_never_accepted(source, segment):
+    """The other half of its batch tells that the key is good."""
+    segment.fault("us", "status", status=400, containing="Step 3 Done")
+    capture_many(source.tenant_id, steps(16))
+    take_turn([source.pk])
+    assert Lane.objects.get().hold == ""
+    assert names(segment.events("us", WRITE_KEY)) == names(steps(16)[:3] + steps(16)[4:])
+    assert (BatchState.QUARANTINED, 1) in states()
+
+
+def test_turn_tries_other_events_of_a_new_key_first_once_it_is_resumed(source, segment):
+    segment.fault("us", "status", status=400, containing="Bad")
+    for number in range(3):
+        capture(source.tenant_id, track(event=f"Bad {number}", user_id="u-1"))
+        take_turn([source.pk])
+    assert Lane.objects.get().hold == Hold.KEY_MALFORMED
+    capture_many(source.tenant_id, steps(2))
+    lanes.start_afresh(source.pk)
+    take_turn([source.pk])
+    assert names(segment.events("us", WRITE_KEY)) == names(steps(2))
+    take_turn([source.pk])
+    assert (BatchState.QUARANTINED, 1) in states()
 
 
 @pytest.mark.parametrize("status", [400, 413])
@@ -325,7 +352,7 @@ def test_turn_halves_a_batch_until_the_bad_event_stands_alone(source, segment, s
     assert Lane.objects.get().hold == ""
 
 
-def test_turn_holds_after_three_lone_rejections_in_a_row(source, segment):
+def test_turn_holds_after_three_rejections_in_a_row(source, segment):
     Lane.objects.update(accepted_version=source.version)
     segment.fault("us", "status", status=400)
     for call in steps(3):
