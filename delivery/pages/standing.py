@@ -17,6 +17,8 @@ PACE_SECONDS: Final = 60
 """The pace of a backlog is that of the last minute: a longer time would hold the outage that made the backlog."""
 BACKLOG_SECONDS: Final = 60
 """Events that wait for less are on their way."""
+MOST_ARRIVED: Final = 5_000
+"""Of a backlog's last minute; when more were captured in it, these tell how fast they come."""
 MOST_REFUSED: Final = 1_000
 """Of the last 24 hours; more are told as so many."""
 
@@ -45,7 +47,8 @@ _NOT_SENDING: Final = (Kind.DISCONNECTED, Kind.SHADOW, Kind.PAUSED)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Counted in events. `waiting` stops at MOST_COUNTED, `refused_lately` at MOST_REFUSED in a day; `paced` were
-    accepted in the last PACE_SECONDS. `is_proven`: Segment answered “accepted” to the present write key and region.
+    accepted in the last PACE_SECONDS, and `arrived` captured, which is known of a backlog only. `is_proven`: Segment
+    answered “accepted” to the present write key and region.
     """
 
     state: str
@@ -62,6 +65,7 @@ class Standing:
     set_aside: int
     quarantined: int
     paced: int
+    arrived: int
     refused: bool
     refused_lately: int
     now: datetime
@@ -109,8 +113,9 @@ class Standing:
 
     @property
     def seconds_left(self) -> int | None:
-        """Until the backlog is done at the present pace; None when there is no pace to tell it from."""
-        return round(self.waiting * PACE_SECONDS / self.paced) if self.paced else None
+        """Until the backlog is done at the present pace; None when it does not get shorter."""
+        fewer = self.paced - self.arrived
+        return round(self.waiting * PACE_SECONDS / fewer) if fewer > 0 else None
 
     @property
     def hold_label(self) -> str:
@@ -126,7 +131,7 @@ SELECT coalesce(lane.hold, ''), coalesce(lane.hold_reason, ''), lane.held_at, co
     CASE WHEN lane.not_before > statement_timestamp() THEN lane.not_before END, lane.last_accepted_at,
     coalesce(lane.accepted_version = source.version, false),
     least(pending.count + open.count, %(most)s)::bigint, oldest.at,
-    given_up.set_aside, given_up.quarantined, paced.count,
+    given_up.set_aside, given_up.quarantined, paced.count, arrived.count::bigint,
     (SELECT min(refused_at) FROM delivery_refusal WHERE source_id = source.id) IS NOT NULL, lately.refused,
     statement_timestamp()
 FROM unnest(%(sources)s::bigint[], %(versions)s::int[]) WITH ORDINALITY AS source (id, version, place)
@@ -137,7 +142,9 @@ CROSS JOIN LATERAL (
     ) AS these
 ) AS pending
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(event_count), 0)::bigint AS count, min(event_ids[1]) AS first
+    SELECT coalesce(sum(event_count), 0)::bigint AS count,
+        min(event_ids[1]) FILTER (WHERE coalesce(replay_id, parent_id) IS NULL) AS first,
+        min(created_at) FILTER (WHERE coalesce(replay_id, parent_id) IS NOT NULL) AS again_at
     FROM delivery_batch WHERE source_id = source.id AND state = 'open'
 ) AS open
 CROSS JOIN LATERAL (
@@ -157,13 +164,29 @@ CROSS JOIN LATERAL (
     ) AS these
 ) AS lately
 CROSS JOIN LATERAL (
-    SELECT max(captured_at) AS at FROM delivery_event WHERE id = least(pending.first, open.first)
+    SELECT least(max(captured_at), open.again_at) AS at
+    FROM delivery_event WHERE id = least(pending.first, open.first)
 ) AS oldest
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN count(*) < %(most_arrived)s THEN count(*)
+        ELSE count(*) * %(pace)s / greatest(1, extract(epoch FROM statement_timestamp() - min(captured_at)))
+    END AS count
+    FROM (
+        SELECT captured_at FROM delivery_event
+        WHERE source_id = source.id
+            AND paced.count > 0 AND oldest.at < statement_timestamp() - make_interval(secs => %(backlog)s)
+        ORDER BY id DESC LIMIT %(most_arrived)s
+    ) AS newest
+    WHERE captured_at > statement_timestamp() - make_interval(secs => %(pace)s)
+) AS arrived
 ORDER BY source.place
 """
+# The events of a replay, and of its halves, are old: they wait since it was asked for. What arrives is looked at only
+# where the page tells when a backlog will be done, because it reads rows of the log.
 _COLUMNS: Final = (
     "hold", "hold_reason", "held_at", "failures", "not_before", "last_accepted_at", "is_proven", "waiting",
-    "oldest_waiting", "set_aside", "quarantined", "paced", "refused", "refused_lately", "now",
+    "oldest_waiting", "set_aside", "quarantined", "paced", "arrived", "refused", "refused_lately", "now",
 )  # fmt: skip
 
 
@@ -175,7 +198,10 @@ def standings_of(sources: Sequence[Source]) -> list[Standing]:
     """In their order. One query, which costs what it costs for each of them: for as many as a page shows."""
     if not sources:
         return []
-    limits = {"most": MOST_COUNTED, "most_refused": MOST_REFUSED, "pace": PACE_SECONDS}
+    limits = {
+        "most": MOST_COUNTED, "most_refused": MOST_REFUSED, "most_arrived": MOST_ARRIVED,
+        "pace": PACE_SECONDS, "backlog": BACKLOG_SECONDS,
+    }  # fmt: skip
     with connection.cursor() as cursor:
         asked = {"sources": [source.pk for source in sources], "versions": [source.version for source in sources]}
         cursor.execute(STANDING, {**asked, **limits})

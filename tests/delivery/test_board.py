@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from delivery.board import BACKLOG_MINUTES, MOST_COUNTED, Place, board
-from delivery.models import Batch, Event, Lane, Pending
+from delivery.models import Batch, Event, Lane, Pending, Replay
 from integrations.enums import SourceState
 from integrations.models import Source, WriteKey
 from tenants.models import Tenant, User
@@ -102,6 +102,23 @@ def test_backlog_is_what_waits_for_long(source, is_batched):
     row = only_row()
     assert (row.place, row.since, row.oldest_at, row.waiting) == (Place.BACKLOG, old.captured_at, old.captured_at, 1)
     assert row.reason == "Events have been waiting for over 5 minutes; no request failed."
+
+
+def test_old_events_that_are_sent_again_are_no_backlog(source):
+    lane(source, last_accepted_at=timezone.now())
+    event = make_event(source, captured_at=timezone.now() - timedelta(days=25))
+    asked_for = Replay.objects.create(
+        tenant=source.tenant, source=source, token="once", criteria={}, event_count=1, batch_count=1,
+        accepted_before=1, may_arrive_twice=0, created_at=timezone.now(),
+    )  # fmt: skip
+    batch = make_batch(source, [event], replay=asked_for, created_at=timezone.now())
+    row = only_row()
+    assert (row.place, row.oldest_at, row.waiting) == (Place.WORKING, batch.created_at, 1)
+    lane(source, failures=2)
+    assert only_row().place is Place.FAILING
+    lane(source, failures=0)
+    Batch.objects.update(created_at=timezone.now() - LONG_AGO)
+    assert only_row().place is Place.BACKLOG
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ from delivery import lanes
 from delivery.batching import new_batch
 from delivery.choosing import close
 from delivery.enums import BatchState, Hold
-from delivery.models import Event, Lane, Refusal
+from delivery.models import Batch, Event, Lane, Pending, Refusal
 from delivery.outbox import capture
 from delivery.pages import standing
 from delivery.pages.standing import Kind, Standing, standing_of
+from delivery.replay import replay
+from delivery.replayable import Criteria
 from delivery.turn import take_turn
 from integrations.confirming import confirm, send_test
 from integrations.models import ConnectionTest
@@ -25,7 +27,7 @@ NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
 QUIET = {
     "state": "connected", "is_confirmed": True, "is_proven": True, "hold": "", "hold_reason": "", "held_at": None,
     "failures": 0, "not_before": None, "last_accepted_at": None, "waiting": 0, "oldest_waiting": None, "set_aside": 0,
-    "quarantined": 0, "paced": 0, "refused": False, "refused_lately": 0, "now": NOW,
+    "quarantined": 0, "paced": 0, "arrived": 0, "refused": False, "refused_lately": 0, "now": NOW,
 }  # fmt: skip
 
 
@@ -91,6 +93,9 @@ def test_kind_is_the_first_thing_to_know(facts, kind):
         ({"last_accepted_at": NOW}, "Working: last event accepted just now."),
         ({**BACKLOG, "paced": 301}, "1,204 events wait, the oldest for 4 minutes."),
         ({**BACKLOG, "paced": 301}, "At the pace of the last minute that is done in about 4 minutes."),
+        ({**BACKLOG, "paced": 602, "arrived": 301}, "At the pace of the last minute that is done in about 4 minutes."),
+        ({**BACKLOG, "paced": 301, "arrived": 301}, "as many events came as Segment accepted, or more, so it does not"),
+        ({**BACKLOG, "paced": 301, "arrived": 500}, "it does not get shorter."),
         (BACKLOG, "None was accepted in the last minute"),
         ({**BACKLOG, "waiting": 100_000, "paced": 50_000}, "Catching up: more than 100,000 events wait"),
         ({**BACKLOG, "waiting": 100_000, "paced": 50_000}, "that is at least 2 minutes of work."),
@@ -148,6 +153,56 @@ def test_standing_counts_what_waits_and_what_was_given_up(source, call):
     assert (found.waiting, found.paced, found.set_aside, found.quarantined, found.refused) == (4, 3, 4, 5, True)
     assert found.oldest_waiting == Event.objects.get(pk=ids[0]).captured_at
     assert found.counted_all
+
+
+@pytest.fixture
+def backlog(source, call):
+    """Two of three events were captured 40 seconds ago, the first long before; others are accepted just now."""
+    ids = [capture(source.tenant_id, call).event_ids[0] for _ in range(3)]
+    Event.objects.filter(pk__in=ids[1:]).update(captured_at=timezone.now() - timedelta(seconds=40))
+    Event.objects.filter(pk=ids[0]).update(captured_at=timezone.now() - timedelta(hours=1))
+    close(new_batch(source.pk, source.tenant_id, [10**9, 10**9 + 1], 40), BatchState.ACCEPTED, "")
+    return ids
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_standing_of_a_backlog_counts_what_arrives(source, backlog, monkeypatch):
+    found = standing_of(source)
+    assert (found.kind, found.paced, found.arrived, found.seconds_left) == (Kind.BACKLOG, 2, 2, None)
+    # Two in 40 seconds, and no more are looked at, are three in a minute.
+    monkeypatch.setattr(standing, "MOST_ARRIVED", 2)
+    assert standing_of(source).arrived == 3
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_standing_without_a_backlog_reads_nothing_of_what_arrives(source, backlog):
+    Pending.objects.filter(event_id=backlog[0]).delete()
+    found = standing_of(source)
+    assert (found.waiting, found.arrived) == (2, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_events_sent_again_wait_since_it_was_asked_for(source, call):
+    ids = [capture(source.tenant_id, call).event_ids[0] for _ in range(2)]
+    Pending.objects.all().delete()
+    Event.objects.update(captured_at=timezone.now() - timedelta(days=25))
+    close(new_batch(source.pk, source.tenant_id, ids, 40), BatchState.ACCEPTED, "")
+    replay(source, Criteria(event_ids=ids), token="once", requested_by="somebody")
+    again = Batch.objects.get(state=BatchState.OPEN)
+    found = standing_of(source)
+    assert (found.kind, found.waiting, found.oldest_waiting) == (Kind.STARTING, 2, again.created_at)
+
+    close(again, BatchState.SPLIT, "")
+    halves = [new_batch(source.pk, source.tenant_id, [each], 20, parent=again) for each in ids]
+    halves[0].refresh_from_db()
+    assert standing_of(source).oldest_waiting == halves[0].created_at
+
+    # What was captured before and never sent is older.
+    Pending.objects.create(source=source, event_id=ids[0], bytes=20)
+    assert standing_of(source).oldest_waiting == Event.objects.get(pk=ids[0]).captured_at
 
 
 @pytest.mark.django_db
