@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Q
 
 from delivery.enums import BatchState
-from delivery.holding import newest_batches
+from delivery.holding import LINE, newest_batches
 from delivery.models import Batch, Event, Lane
 from integrations.enums import SourceState
 from integrations.models import Source
@@ -129,11 +129,31 @@ def _end_of_look(source: Source, wanted: Wanted, before: int) -> int:
     return row[0] if row else 0
 
 
-OF_BATCHES: Final = """
+_LAST: Final = "event_ids[cardinality(event_ids)]"
+"""The newest event of a batch, as the index `batch_given_up_newest` has it."""
+OF_BATCHES: Final = f"""
+WITH below AS (
+    SELECT event_ids, sum(event_count) OVER (ORDER BY last DESC) - event_count AS newer FROM (
+        SELECT event_ids, event_count, {_LAST} AS last FROM delivery_batch
+        WHERE source_id = %(source)s AND state = %(state)s AND {_LAST} < %(before)s
+        ORDER BY {_LAST} DESC LIMIT %(most)s
+    ) AS newest
+), oldest AS (
+    SELECT unnest(event_ids) AS id FROM below WHERE newer < %(most)s ORDER BY id DESC OFFSET %(most)s - 1 LIMIT 1
+)
 SELECT id FROM (
-    SELECT unnest(event_ids) AS id FROM delivery_batch WHERE source_id = %(source)s AND state = %(state)s
+    SELECT unnest(event_ids) AS id FROM delivery_batch
+    WHERE source_id = %(source)s AND state = %(state)s AND {_LAST} < %(before)s
+        AND {_LAST} >= coalesce((SELECT id FROM oldest), 0)
+    UNION ALL
+    SELECT unnest(event_ids) FROM delivery_batch
+    WHERE {LINE} @> box(point(%(source)s, %(before)s), point(%(source)s, %(before)s)) AND state || '' = %(state)s
 ) AS these WHERE id < %(before)s ORDER BY id DESC LIMIT %(most)s
-"""
+"""  # noqa: S608  # only constants of ours are put in; values are parameters
+# The batches of ten million events are read no further than the page goes. Those with the newest events that hold
+# enough of them tell where it ends at the latest; others may reach into it, because what is sent again is in a newer
+# batch than what was captured after it. The page before may have ended within a batch: the second half finds it, by the
+# index `batch_of_event` alone ("|| ''" keeps the state's out).
 WAITING: Final = """
 SELECT id FROM (
     (

@@ -134,7 +134,7 @@ CALL = {"type": "track", "event": "Step Done", "userId": "u-1", "properties": {}
 RECIPIENT = Recipient(email="5@person.test", tool_id="7")
 
 
-def tested(source):
+def sent_with_an_id(source):
     capture_many(source.tenant_id, [{**CALL, "messageId": "of the test"}], sources=[source])
     return "of the test"
 
@@ -173,7 +173,7 @@ STATEMENTS = {
     "refusals by name": lambda source: refusals_of(source, WantedRefusals(name="none")),
     "requests": attempts_of,
     "answer of a source": lambda source: last_answer(source, ""),
-    "answer of a test event": lambda source: last_answer(source, tested(source)),
+    "answer of a test event": lambda source: last_answer(source, sent_with_an_id(source)),
     "what is owed": lambda source: expiry.owed([(source.pk, 0, PARTITION)]),
     "whether a partition is owed": lambda _source: retention.is_owed(EventPartition(first_id=1, end_id=PARTITION)),
     "retention": lambda _source: retention.run(),
@@ -225,6 +225,14 @@ def test_payloads_of_a_batch_are_looked_for_in_its_partition_alone(grown):
     (plan,) = plans_of(lambda: payloads_of(batch))
     assert set(re.findall(r"delivery_event_\d+", plan)) >= {f"delivery_event_{PARTITION + 1}"}
     assert not re.search(rf"delivery_event_(1|{2 * PARTITION + 1})\b(?!_)", plan)
+
+
+def test_batches_that_were_given_up_are_read_no_further_than_the_page_goes(grown):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    (plan, *_others) = plans_of(lambda: page_of(grown, Wanted(state="set_aside")))
+    indexes = re.findall(r"(?:using|Index Scan on) (\w+)", plan)
+    assert indexes == ["batch_given_up_newest", "batch_given_up_newest", "batch_of_event"]
 
 
 @pytest.mark.parametrize("count", [1, 50, 1_000])

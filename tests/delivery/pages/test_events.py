@@ -117,6 +117,16 @@ def test_states_with_an_index_are_found_however_far_back(source, captured, state
 
 
 @pytest.mark.usefixtures("small")
+def test_given_up_ones_are_in_order_whatever_batches_they_are_in(source, captured):
+    ids = captured(12)
+    # What was sent again is in the newest batches, among events that were given up at the first time.
+    for batch in (ids[0:3], ids[6:9], ids[10:12], ids[3:6:2], ids[4:10:5]):
+        cut(source, batch, BatchState.SET_ASIDE)
+    assert walk(source, Wanted(state="set_aside"))[0] == ids[::-1]
+    assert walk(source, Wanted(state="set_aside", name="opened"))[0] == ids[::-1]
+
+
+@pytest.mark.usefixtures("small")
 def test_waiting_ones_are_those_in_no_batch_too(source, captured):
     old = captured(2)
     cut(source, old[:1], BatchState.OPEN)
