@@ -3,11 +3,11 @@
 import base64
 import ssl
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpcore
@@ -33,8 +33,12 @@ ANSWER_BYTES: Final = 16_384
 """So much of an answer is read. Segment's are some 20 bytes long."""
 
 
-def post_batch(url: str, write_key: Secret, body: bytes, *, number: int = 1) -> Answer:
+def post_batch(
+    url: str, write_key: Secret, body: bytes, *, number: int = 1, before: Callable[[], None] = lambda: None
+) -> Answer:
     """POST a batch body to a `batch_url`; `number` counts the attempts. Raises nothing for what the other side does.
+
+    `before` is called when a connection stands and nothing of the request has left: what it raises is raised here.
 
     No transaction may be open: it would stay open for as long as Segment likes.
     """
@@ -45,7 +49,11 @@ def post_batch(url: str, write_key: Secret, body: bytes, *, number: int = 1) -> 
             _client() as http,
             deadline(DEADLINE_SECONDS),
             http.stream(
-                "POST", url, headers=_headers(write_key, number), content=body, extensions={"timeout": _TIMEOUTS}
+                "POST",
+                url,
+                headers=_headers(write_key, number),
+                content=body,
+                extensions={"timeout": _TIMEOUTS, "trace": partial(_call_before, before)},
             ) as response,
         ):
             text = _beginning(response)
@@ -53,6 +61,11 @@ def post_batch(url: str, write_key: Secret, body: bytes, *, number: int = 1) -> 
         return no_answer(error)
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
     return classify(response.status, headers, _without(write_key, text), estimated_now())
+
+
+def _call_before(before: Callable[[], None], event: str, _info: dict[str, Any]) -> None:
+    if event == "http11.send_request_headers.started":
+        before()
 
 
 _TIMEOUTS: Final = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS, "pool": READ_SECONDS}
@@ -96,12 +109,6 @@ def _client() -> Iterator[httpcore.ConnectionPool]:
         yield client
     finally:
         _idle.append(client)
-
-
-def make_ready() -> None:
-    """Have a client: making one takes a while, which must not pass between a permit's moment and the request."""
-    with _client():
-        pass
 
 
 _idle: Final[deque[httpcore.ConnectionPool]] = deque()

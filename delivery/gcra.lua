@@ -1,7 +1,8 @@
 -- A permit for one request, spaced evenly: GCRA with a burst of one, on Redis' own clock.
 -- KEYS[1]: when the next request is free, in microseconds since 1970. KEYS[2]: a hash that counts the waits.
 -- KEYS[3]: is there while some processes keep to a share of their own, after an outage of Redis.
--- KEYS[4], KEYS[5]: the failing sources and the probe of the region (delivery/breaker.py); left out, nobody asks there.
+-- KEYS[4]: since when this Redis knows of permits: one that was emptied has forgotten some that are still to be used.
+-- KEYS[5], KEYS[6]: the failing sources and the probe of the region (delivery/breaker.py); left out, nobody asks there.
 -- ARGV[1]: microseconds between two requests. ARGV[2]: the longest wait that the caller accepts, in microseconds.
 -- ARGV[3]: so many failing sources open the breaker. ARGV[4]: seconds that a probe lasts.
 -- ARGV[5]: the wait, in microseconds, of whoever the breaker keeps out. ARGV[6]: the source that asks.
@@ -11,7 +12,8 @@
 -- A wait of -1: use your own share.
 local time = redis.call('TIME')
 local lead = tonumber(ARGV[7])
-local now = time[1] * 1000000 + time[2] + lead
+local clock = time[1] * 1000000 + time[2]
+local now = clock + lead
 local interval = tonumber(ARGV[1])
 local patience = tonumber(ARGV[2])
 local span = tonumber(ARGV[8])
@@ -22,15 +24,25 @@ if shared > 1100 then
 elseif shared >= 0 then
     return {patience + 1 + shared * 1000, 0}
 end
-local free = tonumber(redis.call('GET', KEYS[1]) or now)
--- Further ahead than any permit can have set it, lead and span included: the clock was put back since.
-if free < now or free > now + 3 * patience + interval then
+local since = tonumber(redis.call('GET', KEYS[4]) or clock + 1)
+if since > clock then
+    since = clock
+    redis.call('SET', KEYS[4], string.format('%.0f', since))
+end
+-- No permit reaches further ahead, lead and span included.
+local furthest = 3 * patience + interval
+local free = tonumber(redis.call('GET', KEYS[1]) or since + furthest)
+if free < now then
     free = now
+elseif free > now + furthest then
+    -- The clock was put back since.
+    free = now + furthest
+    redis.call('SET', KEYS[1], string.format('%.0f', free), 'PX', math.ceil((lead + furthest) / 1000))
 end
 local wait = free - now
-local failing = KEYS[4] and redis.call('SCARD', KEYS[4]) or 0
+local failing = KEYS[5] and redis.call('SCARD', KEYS[5]) or 0
 if wait <= patience then
-    if KEYS[4] and failing >= tonumber(ARGV[3]) and not redis.call('SET', KEYS[5], ARGV[6], 'NX', 'EX', ARGV[4]) then
+    if KEYS[5] and failing >= tonumber(ARGV[3]) and not redis.call('SET', KEYS[6], ARGV[6], 'NX', 'EX', ARGV[4]) then
         return {tonumber(ARGV[5]), failing}
     end
     local next = free + span + interval

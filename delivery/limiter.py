@@ -40,6 +40,9 @@ COUNTS: Final = "headwater:limiter"
 SHARED: Final = "headwater:limiter:shared"
 """Is there while processes keep to their shares though Redis is back for some of them."""
 
+SINCE: Final = "headwater:limiter:since"
+"""When Redis was first asked for a permit since it was empty. For a third of a second it gives none."""
+
 OWN_SHARE: Final = -1
 """The wait that Redis answers then."""
 
@@ -157,7 +160,7 @@ def _return_together(asked: Sequence[Asked], redis: Redis) -> list[int]:
 
 
 def _question(asked: Asked) -> dict[str, Any]:
-    names = [f"headwater:rate:{asked.rate_key}", COUNTS, SHARED]
+    names = [f"headwater:rate:{asked.rate_key}", COUNTS, SHARED, SINCE]
     if asked.region:
         names += breaker.keys(asked.region)
     kept_out = round(breaker.KEPT_OUT_SECONDS * 1_000_000)

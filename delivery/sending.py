@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class NoPermitError(Exception):
+    """The permit came too late, and another one was not to be had."""
+
+
 NO_PERMIT: Final = Answer(Outcome.RATE_LIMITED, ambiguous=False, text="Not sent: no permit in time.", retry_after=1)
 
 
@@ -37,11 +42,20 @@ def start(sent: Sent, payloads: list[str], permit: Permit) -> "Future[Answer]":
 
 
 def _request(sent: Sent, payloads: list[str], permit: Permit, url: str) -> Answer:
-    client.make_ready()
-    if not keep(permit):
+    """The permit's moment is waited for with body and connection ready: to look a host up and shake hands takes several
+    ways there and back, and requests that left evenly would arrive together.
+    """
+    content = body(payloads, clock.estimated_now() + timedelta(seconds=permit.seconds_left))
+    before = partial(_keep, permit)
+    try:
+        return client.post_batch(url, sent.credentials.write_key, content, number=sent.number, before=before)
+    except NoPermitError:
         return NO_PERMIT
-    content = body(payloads, clock.estimated_now())
-    return client.post_batch(url, sent.credentials.write_key, content, number=sent.number)
+
+
+def _keep(permit: Permit) -> None:
+    if not keep(permit):
+        raise NoPermitError
 
 
 BEGIN: Final = """

@@ -11,6 +11,7 @@ from tenants.enums import Role
 from tenants.models import Membership, Tenant, User
 from tenants.scoping import every_tenant
 from tenants.staff_door import SHOWN
+from tests.emptying import empty_redis
 
 PASSWORD = "correct horse battery"
 WRITE_KEY = "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"
@@ -32,6 +33,11 @@ def queries_beside_playwright():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def redis_at_work():
+    empty_redis()
 
 
 @pytest.fixture(autouse=True)

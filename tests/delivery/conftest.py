@@ -2,9 +2,9 @@ import pytest
 from django.db import connection
 
 from delivery import client, redis_link
-from delivery.redis_link import ask
 from delivery.wake import courier
 from integrations.spec.calls import track
+from tests.emptying import empty_redis
 
 
 @pytest.fixture(autouse=True)
@@ -12,7 +12,7 @@ def fresh_start():
     """No flag, rate or queue of another test."""
     assert courier.is_done(10)
     redis_link.try_again()
-    ask(lambda redis: redis.flushdb())
+    empty_redis()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -5,6 +5,7 @@ import json
 
 from delivery.redis_link import ask
 from delivery.wake import courier
+from tests.emptying import empty_redis
 
 
 def hints(queue):
@@ -17,4 +18,4 @@ def hints(queue):
 
 def forget_hints():
     assert courier.is_done(10)
-    ask(lambda redis: redis.flushdb())
+    empty_redis()

@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 import pytest
@@ -57,6 +58,35 @@ def test_post_is_accepted(segment, url):
     answer = post_batch(url, KEY, b'{"batch":[%s],"sentAt":"2026-01-31T09:30:00.000Z"}' % CALL)
     assert (answer.outcome, answer.status_code, answer.ambiguous) == (Outcome.ACCEPTED, 200, False)
     assert [call["event"] for call in segment.events("us", WRITE_KEY)] == ["Email Opened"]
+
+
+def test_post_is_held_back_when_the_connection_stands_and_nothing_has_left():
+    connected, heads = threading.Event(), []
+
+    def serve(connection):
+        connected.set()
+        heads.append(read_request(connection))
+        connection.sendall(ACCEPTED)
+
+    def before():
+        assert connected.wait(10)
+        assert heads == []
+
+    with raw_server(serve) as url:
+        assert post_batch(url + "/batch", KEY, BODY, before=before).outcome == Outcome.ACCEPTED
+    assert len(heads) == 1
+
+
+def test_post_that_is_given_up_while_it_is_held_back_sends_nothing():
+    received = SimpleQueue()
+
+    def before():
+        raise LookupError
+
+    with raw_server(lambda connection: received.put(connection.recv(1))) as url:
+        with pytest.raises(LookupError):
+            post_batch(url + "/batch", KEY, BODY, before=before)
+        assert received.get(timeout=10) == b""
 
 
 def test_post_sends_the_key_in_the_header_alone():

@@ -14,6 +14,7 @@ from delivery.limiter import (
     PATIENCE,
     SCRIPT,
     SHARED,
+    SINCE,
     Asked,
     LocalShare,
     Permit,
@@ -31,7 +32,7 @@ def redis_now():
 
 def run_script(interval=INTERVAL, patience=PATIENCE, key="test", lead=0, span=0):
     arguments = [interval, patience, "", "", "", "", lead, span]
-    return ask(lambda redis: redis.eval(SCRIPT, 3, key, "counts", SHARED, *arguments))[0]
+    return ask(lambda redis: redis.eval(SCRIPT, 4, key, "counts", SHARED, SINCE, *arguments))[0]
 
 
 def test_interval_lets_fifty_requests_come_in_a_second_at_most_when_one_is_forty_milliseconds_late():
@@ -71,15 +72,33 @@ def test_permit_that_is_too_far_off_is_not_taken():
     assert PATIENCE < second <= first <= 10_000_000
 
 
-def test_a_time_that_no_permit_can_have_set_is_discarded():
+FURTHEST = 3 * PATIENCE + INTERVAL
+
+
+def test_a_time_that_no_permit_can_have_set_is_brought_near():
     """The clock was put back an hour: without this, nothing would be sent for that hour."""
     ask(lambda redis: redis.set("test", redis_now() + 3_600_000_000))
-    assert run_script() == 0
+    assert run_script() == FURTHEST
+    assert PATIENCE < run_script() < FURTHEST
+    assert 0 < ask(lambda redis: redis.pttl("test")) <= FURTHEST // 1_000 + 1
+
+
+def test_a_redis_that_was_emptied_waits_until_the_permits_that_it_forgot_are_used():
+    ask(lambda redis: redis.delete(SINCE))
+    assert run_script() == FURTHEST
+    assert PATIENCE < run_script(key="another") < FURTHEST
+    ask(lambda redis: redis.set(SINCE, redis_now() - FURTHEST))
+    assert run_script() == run_script(key="another") == 0
+
+
+def test_the_wait_of_an_emptied_redis_is_no_longer_for_a_clock_that_was_put_back():
+    ask(lambda redis: redis.set(SINCE, redis_now() + 3_600_000_000))
+    assert run_script() == FURTHEST
 
 
 def test_a_time_that_a_permit_can_have_set_is_kept():
-    ask(lambda redis: redis.set("test", redis_now() + 3 * PATIENCE + INTERVAL))
-    assert PATIENCE < run_script() <= 3 * PATIENCE + INTERVAL
+    ask(lambda redis: redis.set("test", redis_now() + FURTHEST))
+    assert PATIENCE < run_script() <= FURTHEST
 
 
 def test_keys_are_limited_apart_and_forgotten_soon():

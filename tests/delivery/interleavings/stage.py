@@ -11,7 +11,7 @@ from delivery import replay
 from delivery.enums import BatchState
 from delivery.models import Batch, Lane
 from delivery.outbox import capture_many
-from delivery.redis_link import ask, try_again
+from delivery.redis_link import try_again
 from delivery.replayable import Criteria
 from delivery.sweep import due
 from delivery.turn import take_turn
@@ -34,6 +34,7 @@ from tests.delivery.interleavings.actors import Actor, Place
 from tests.delivery.interleavings.held_segment import HeldSegment, Request
 from tests.delivery.interleavings.ledger import Ledger
 from tests.delivery.steps import Gate, in_thread
+from tests.emptying import empty_redis
 
 SWEEPS: Final = 60
 """Enough for anything that a test can build up: eight open batches, halved to single events."""
@@ -87,7 +88,7 @@ class Stage:
     def __init__(self, segment: HeldSegment) -> None:
         segment.forget()
         # The sources of stages before may have failed last: three of them would open the breaker of their region.
-        ask(lambda redis: redis.flushdb())
+        empty_redis()
         self.segment = segment
         number = next(_numbers)
         self.tenant = Tenant.objects.create(name=f"Acme {number}", slug=f"acme-{number}")
