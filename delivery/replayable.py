@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -21,7 +22,8 @@ MOST_EVENTS: Final = 500_000
 """In one replay: it is one transaction, and its list is held in memory."""
 CHUNK: Final = 20_000
 FEW: Final = 50
-"""So many events are looked for one by one (delivery/holding.py); more by the range of their ids."""
+"""So many events are looked for one by one (delivery/holding.py); more by the ranges that their ids lie in."""
+MOST_RANGES: Final = 1_000
 
 NO_END: Final = 2**52
 """Of the ids; the lines of batches are drawn in floating point, which is exact up to here."""
@@ -237,10 +239,13 @@ WHERE {which}
 ORDER BY batch.id + 0
 """
 OF_THESE: Final = "batch.source_id = %(source)s AND batch.id = ANY(%(batches)s)"
-OF_RANGE: Final = f"""
-{LINE_OF_BATCH} && box(point(%(source)s, %(first)s), point(%(source)s, %(last)s))
+OF_RANGES: Final = f"""
+batch.id IN (
+    SELECT delivery_batch.id FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS range (first, last)
+    JOIN delivery_batch ON {LINE} && box(point(%(source)s, range.first), point(%(source)s, range.last))
+)
 AND EXISTS (SELECT FROM unnest(batch.event_ids) AS held (id) WHERE held.id = ANY(%(events)s::bigint[]))
-"""
+"""  # noqa: S608  # only constants of ours are put in; values are parameters
 # PostgreSQL looks a value up in a constant list by its hash. Comparing two long arrays takes it minutes. The line
 # has the source, and neither it nor the bare id may be asked for beside it: the notes in delivery/holding.py say why.
 
@@ -253,14 +258,21 @@ def _pasts(source: Source, event_ids: list[int]) -> dict[int, _Past]:
     if len(event_ids) <= FEW:
         which, values["batches"] = OF_THESE, batches_holding([(source.pk, event_id) for event_id in event_ids])
     else:
-        which, values["events"] = OF_RANGE, event_ids
-        values |= {"first": event_ids[0], "last": event_ids[-1]}
+        which, values["events"] = OF_RANGES, event_ids
+        values["firsts"], values["lasts"] = map(list, zip(*ranges_of(event_ids), strict=True))
     with connection.cursor() as cursor:
         cursor.execute(BATCHES.format(which=which), values)
         while rows := cursor.fetchmany(100):
             for row in rows:
                 _remember(pasts, wanted, row)
     return pasts
+
+
+def ranges_of(event_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last of the ids, which go up, parted where many lie between: what was given up lies here and there."""
+    gap = 1 + (event_ids[-1] - event_ids[0]) // MOST_RANGES
+    ends = [number for number, (one, other) in enumerate(pairwise(event_ids), 1) if other - one > gap]
+    return [(event_ids[begin], event_ids[end - 1]) for begin, end in pairwise([0, *ends, len(event_ids)])]
 
 
 def _remember(pasts: dict[int, _Past], wanted: set[int], row: tuple[Any, ...]) -> None:

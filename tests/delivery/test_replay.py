@@ -13,7 +13,7 @@ from delivery.errors import ReplayError
 from delivery.models import Attempt, Batch, Event, Lane, Pending, Replay
 from delivery.outbox import capture, capture_many
 from delivery.queries import statuses
-from delivery.replayable import FEW, Criteria, select
+from delivery.replayable import FEW, Criteria, ranges_of, select
 from delivery.turn import take_turn
 from integrations.enums import Region
 from integrations.secrets import Secret
@@ -294,7 +294,7 @@ def test_replay_leaves_out_a_batch_that_was_accepted_meanwhile(source, set_aside
 
 
 def test_replay_of_more_than_a_few_finds_each_event_in_its_batch(source, segment, call):
-    """These are looked for by the range of their ids."""
+    """These are looked for by the ranges that their ids lie in."""
     event_ids = capture_many(source.tenant_id, [call] * (FEW + 2)).event_ids
     segment.fault("us", "status", status=501, count=1)
     take_turn([source.pk])
@@ -303,6 +303,19 @@ def test_replay_of_more_than_a_few_finds_each_event_in_its_batch(source, segment
     counted = count(source, event_ids=[*event_ids, *waiting])
     assert (counted.events, counted.batches, counted.waiting) == (FEW + 2, 1, 1)
     assert ask(source, event_ids=event_ids).replay.event_count == FEW + 2
+
+
+@pytest.mark.parametrize(
+    ("event_ids", "ranges"),
+    [
+        (range(5, 90), [(5, 89)]),
+        ([1, 2, 4, 9_000, 9_001, 20_000], [(1, 4), (9_000, 9_001), (20_000, 20_000)]),
+        (range(0, 10**6, 500), [(0, 999_500)]),
+        ([7], [(7, 7)]),
+    ],
+)
+def test_events_are_parted_where_many_others_lie_between(event_ids, ranges):
+    assert ranges_of(event_ids) == ranges
 
 
 def test_replay_tells_how_far_it_has_looked(source, set_aside, monkeypatch):
