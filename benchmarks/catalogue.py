@@ -38,6 +38,10 @@ ROWS: Final = [
         "capture_bulk", "capturing", "10,000 events captured in one call", "times bulk_create", "≥ 5"
     ),
     Row("ingest", "ingesting", "60,000 events in batches of 100 through the web server", "events/s", "≥ 8,000"),
+    Row(
+        "pages", "pages", "each page of a company with 10,000 sources and 10,000 members", "ms, slowest page",
+        "< 300",
+    ),
     Row("tiny_lanes", "tiny_lanes", "2,000 sources, one event each", "times plain", "≥ 1"),
     Row(
         "latency_idle", "latency", "commit to request at the sink, idle, median", "ms",

@@ -36,7 +36,8 @@ class Report:
 
     def add(self, row: Row, measured: Measured) -> None:
         holds = measured.holds if self.scale == 1 else None
-        self._line(row.name, f"{measured.value:,.2f}", row.unit, row.bar, VERDICTS[holds])
+        of = f": {measured.of}" if measured.of else ""
+        self._line(row.name, f"{measured.value:,.2f}", row.unit, row.bar, f"{VERDICTS[holds]}{of}")
         self._keep(row, round(measured.value, 4), holds=holds, detail=measured.detail)
 
     def failed(self, row: Row, why: str) -> None:

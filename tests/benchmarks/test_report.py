@@ -23,6 +23,11 @@ def test_verdict_is_given_on_whole_runs_alone(tmp_path, capsys, scale, holds, ke
     assert capsys.readouterr().out.split()[-1] == verdict
 
 
+def test_what_the_number_is_of_stands_behind_the_verdict(tmp_path, capsys):
+    Report(tmp_path / "results.json", 1).add(ROWS[0], Measured(4.2, holds=True, of="the overview"))
+    assert capsys.readouterr().out.endswith("  holds: the overview\n")
+
+
 def test_row_that_failed_does_not_hold_and_the_others_stay(tmp_path, capsys):
     report = Report(tmp_path / "results.json", 1)
     report.add(ROWS[0], Measured(4.2, holds=True))
