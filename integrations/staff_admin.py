@@ -14,22 +14,13 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
-from unfold import paginator
 from unfold.admin import ModelAdmin
 
 from tenants.models import Tenant
 from tenants.scoping import every_tenant
-from tenants.staff_pages import staff_link
+from tenants.staff_pages import InfinitePaginator, staff_link
 
 NOTHING: Final = "–"  # noqa: RUF001  # a dash is how an empty cell is set
-DEEPEST_ROW: Final = 50_000
-
-
-class InfinitePaginator(paginator.InfinitePaginator):
-    """Previous and next, no COUNT(*) over millions. Unfold's templates know such a paginator by this class name."""
-
-    count = DEEPEST_ROW
-    """Not what there is, but as far as pages go: an OFFSET reads all that it skips."""
 
 
 class WithinFilter(admin.SimpleListFilter):

@@ -21,6 +21,7 @@ from tenants.exports.models import Export
 from tenants.models import AuditEntry, Erasure, Invitation, Membership, Tenant
 from tenants.queries import members_of
 from tenants.scoping import every_tenant
+from tenants.staff_pages import InfinitePaginator
 from tenants.user_admin import MOST_SHOWN, list_of_memberships
 from tenants.visit_views import link_to_visit
 
@@ -38,7 +39,7 @@ admin.site.unregister(Authenticator)
 admin.site.unregister(UserSession)
 
 NEWEST_ENTRIES: Final = 50_000
-"""Of the histories, looked through for each word of a search: 0.2 s for two."""
+"""Of the histories, looked through for a search: 0.1 s for two words."""
 
 
 class ReadOnly(ModelAdmin):
@@ -110,6 +111,7 @@ class AuditEntryAdmin(ReadOnly):
     search_help_text = f"Tenant (slug), person or subject, among the newest {NEWEST_ENTRIES:,}"
     ordering = ("-pk",)
     sortable_by: ClassVar[tuple[str, ...]] = ()
+    paginator = InfinitePaginator
     fields = ("at", "tenant", "by_label", "deed", "subject", "details")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:

@@ -145,6 +145,11 @@ def test_admin_shows_no_secrets_of_second_factors_and_no_session_keys(staff_clie
     assert staff_client.get(f"/admin/{path}").status_code == 404
 
 
+@pytest.mark.parametrize(("query", "queries"), [("", 3), ("?q=nobody", 4)])
+def test_history_of_all_tenants_is_not_counted(staff_client, query, queries):
+    assert queries_of(staff_client, f"/admin/tenants/auditentry/{query}") == queries
+
+
 def test_history_of_all_tenants_is_searched_among_the_newest(staff_client, owner, tenant, other_tenant, monkeypatch):
     with every_tenant():
         note(tenant.pk, owner, "paused", "Main")
