@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 from playwright.sync_api import Browser, Page
@@ -14,6 +13,7 @@ from pytest_django.live_server_helper import LiveServer
 from tenants.models import User
 from tests.browser.product import Product, running_product
 from tests.browser.visitors import Open, hand_over
+from tests.emptying import empty_redis
 from tests.pages.world import World, built_world
 
 
@@ -62,7 +62,7 @@ def site(settings, live_server: LiveServer) -> LiveServer:
     settings.SITE_URL = live_server.url
     settings.CSRF_TRUSTED_ORIGINS = [live_server.url]
     # Rate limits and used codes are in the cache, which outlives a test.
-    cache.clear()
+    empty_redis()
     return live_server
 
 

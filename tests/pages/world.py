@@ -9,7 +9,6 @@ from allauth.usersessions.models import UserSession
 from django.apps import apps
 from django.conf import settings
 from django.core import mail
-from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
 from django.test.utils import override_settings
@@ -40,6 +39,7 @@ from tenants.models import Invitation, Membership, Tenant, User
 from tenants.scoping import every_tenant, scope
 from tenants.staff_door import SHOWN
 from tests.conftest import OTHER_WRITE_KEY, PASSWORD, WRITE_KEY, make_member, make_source
+from tests.emptying import empty_redis
 from tests.examples.campaigns.conftest import make_campaign, make_person
 from tests.segment_fixture import SegmentStandIn
 
@@ -106,7 +106,7 @@ def built_world(stand_in: SegmentStandIn) -> Iterator[World]:
         ACCOUNT_REAUTHENTICATION_TIMEOUT=3_600,
     ):
         # Its log-ins count for the rate limits, which outlive a module.
-        cache.clear()
+        empty_redis()
         try:
             yield _build()
         finally:

@@ -6,7 +6,6 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
-from django.core.cache import cache
 from django.test import Client
 
 from tenants.accounts import IN_A_COMPANY, OF_STAFF
@@ -16,6 +15,7 @@ from tenants.models import AuditEntry, User
 from tenants.scoping import scope
 from tenants.staff_pages import note_for_staff
 from tests.conftest import PASSWORD, make_user
+from tests.emptying import empty_redis
 
 PAGE = "/accounts/delete/"
 
@@ -23,7 +23,7 @@ PAGE = "/accounts/delete/"
 @pytest.fixture(autouse=True)
 def _no_earlier_tries(db):
     """The rate limits count in the cache, which outlives a test."""
-    cache.clear()
+    empty_redis()
 
 
 def sign_in(user):

@@ -5,12 +5,12 @@ import re
 import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
-from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
 from tenants.models import Tenant, User
 from tests.conftest import PASSWORD
+from tests.emptying import empty_redis
 
 NEW_PASSWORD = "staple under bridge"
 SIGN_UP = {"email": "New@acme.test", "password1": PASSWORD, "password2": PASSWORD}
@@ -19,7 +19,7 @@ SIGN_UP = {"email": "New@acme.test", "password1": PASSWORD, "password2": PASSWOR
 @pytest.fixture(autouse=True)
 def _no_earlier_tries(db):
     """The rate limits count in the cache, which outlives a test."""
-    cache.clear()
+    empty_redis()
 
 
 def link_in(message):

@@ -7,7 +7,6 @@ from io import StringIO
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
-from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -16,6 +15,7 @@ from tenants.enums import Role
 from tenants.models import AuditEntry, Membership
 from tenants.scoping import scope
 from tests.conftest import PASSWORD, logged_in, make_user
+from tests.emptying import empty_redis
 
 NEW = "new:" + "A" * 43
 
@@ -23,7 +23,7 @@ NEW = "new:" + "A" * 43
 @pytest.fixture(autouse=True)
 def _no_earlier_tries(db):
     """Rate limits and used codes are in the cache, which outlives a test."""
-    cache.clear()
+    empty_redis()
 
 
 def code(secret, steps=0):

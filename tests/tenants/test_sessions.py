@@ -2,13 +2,13 @@
 
 import pytest
 from allauth.usersessions.models import UserSession
-from django.core.cache import cache
 from django.test import Client
 
 from tenants.models import AuditEntry
 from tenants.scoping import scope
 from tenants.sessions import described
 from tests.conftest import PASSWORD
+from tests.emptying import empty_redis
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +21,7 @@ PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.
 @pytest.fixture(autouse=True)
 def _no_earlier_tries():
     """The rate limits count in the cache, which outlives a test."""
-    cache.clear()
+    empty_redis()
 
 
 def sign_in(user, user_agent=CHROME):

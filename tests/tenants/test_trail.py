@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 from django.core import mail
-from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
@@ -15,6 +14,7 @@ from tenants.models import AuditEntry, Invitation, User
 from tenants.scoping import scope
 from tests.conftest import OTHER_WRITE_KEY, PASSWORD, WRITE_KEY
 from tests.delivery.test_what_is_sent import form as sent_form
+from tests.emptying import empty_redis
 from tests.tenants.test_second_factor import code
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,7 +28,7 @@ ADA = "ada@customer.test"
 @pytest.fixture(autouse=True)
 def _no_earlier_tries():
     """Rate limits and used codes are in the cache, which outlives a test."""
-    cache.clear()
+    empty_redis()
 
 
 @pytest.fixture
