@@ -37,8 +37,8 @@ LEFT JOIN delivery_lane AS lane ON lane.source_id = source.id
 LEFT JOIN LATERAL (
     SELECT least(
         (SELECT min(event_id) FROM delivery_pending WHERE source_id = source.id),
-        min(event_ids[1]) FILTER (WHERE coalesce(replay_id, parent_id) IS NULL)
-    ) AS event_id, min(created_at) FILTER (WHERE coalesce(replay_id, parent_id) IS NOT NULL) AS again_at
+        min(event_ids[1]) FILTER (WHERE replay_id IS NULL)
+    ) AS event_id, min(created_at) FILTER (WHERE replay_id IS NOT NULL) AS again_at
     FROM delivery_batch WHERE source_id = source.id AND state = 'open'
 ) AS first ON source.state = 'connected' AND coalesce(lane.hold, '') = ''
 CROSS JOIN LATERAL (
@@ -84,8 +84,8 @@ CROSS JOIN LATERAL (
 ) AS pending
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(event_count), 0) AS count, min(failing_since) AS failing_since,
-        min(event_ids[1]) FILTER (WHERE coalesce(replay_id, parent_id) IS NULL) AS first,
-        min(created_at) FILTER (WHERE coalesce(replay_id, parent_id) IS NOT NULL) AS again_at
+        min(event_ids[1]) FILTER (WHERE replay_id IS NULL) AS first,
+        min(created_at) FILTER (WHERE replay_id IS NOT NULL) AS again_at
     FROM delivery_batch WHERE source_id = source.id AND state = 'open'
 ) AS open
 LEFT JOIN LATERAL (

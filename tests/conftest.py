@@ -1,5 +1,8 @@
 """The cast of most tests: a tenant with an owner, an admin and a viewer, and a stranger who must see nothing of it."""
 
+import math
+from collections import Counter
+
 import hypothesis
 import pytest
 from allauth.account.models import EmailAddress
@@ -23,8 +26,11 @@ hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a browser come last: from the first of them on, an event loop of Playwright's runs in the thread."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    """Tests with a browser come last: from the first of them on, an event loop of Playwright's runs in the thread. Of
+    these the largest files come first, so that at the end no worker has long to do alone.
+    """
+    sizes = Counter(item.path for item in items)
+    items.sort(key=lambda item: -sizes[item.path] if item.get_closest_marker("browser") else -math.inf)
 
 
 @pytest.fixture(scope="session", autouse=True)

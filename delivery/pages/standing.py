@@ -143,8 +143,8 @@ CROSS JOIN LATERAL (
 ) AS pending
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(event_count), 0)::bigint AS count,
-        min(event_ids[1]) FILTER (WHERE coalesce(replay_id, parent_id) IS NULL) AS first,
-        min(created_at) FILTER (WHERE coalesce(replay_id, parent_id) IS NOT NULL) AS again_at
+        min(event_ids[1]) FILTER (WHERE replay_id IS NULL) AS first,
+        min(created_at) FILTER (WHERE replay_id IS NOT NULL) AS again_at
     FROM delivery_batch WHERE source_id = source.id AND state = 'open'
 ) AS open
 CROSS JOIN LATERAL (

@@ -7,7 +7,7 @@ from delivery.choosing import close
 from delivery.enums import BatchState
 from delivery.holding import BETWEEN, HOLDING, NEWEST, batches_between, batches_holding, holds, newest_batches
 from delivery.models import Batch
-from delivery.replayable import BATCHES, OF_RANGE
+from delivery.replayable import BATCHES, OF_RANGES
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("everything")]
 
@@ -77,6 +77,6 @@ def test_every_way_to_ask_uses_the_index(source):
     assert index in plan(HOLDING, {"sources": [source.pk] * 2, "events": [5, 500]})
     assert index in plan(BETWEEN, {"source": source.pk, "first": 5, "last": 500})
     assert index in Batch.objects.filter(holds(source.pk, 500)).order_by("pk").explain()
-    values = {"source": source.pk, "region": "us", "first": 5, "last": 500, "events": list(range(5, 500))}
-    assert index in plan(BATCHES.format(which=OF_RANGE), values)
+    values = {"source": source.pk, "region": "us", "firsts": [5], "lasts": [500], "events": list(range(5, 500))}
+    assert index in plan(BATCHES.format(which=OF_RANGES), values)
     assert index in plan(STATES, {"sources": [source.pk] * 2, "events": [5, 500]})

@@ -9,7 +9,7 @@ from delivery.batching import cut, payloads_of
 from delivery.choosing import close, next_parcel
 from delivery.clock import database_now
 from delivery.enums import BatchState, Hold, Outcome
-from delivery.models import Attempt, Batch, Lane, RateHold
+from delivery.models import Attempt, Batch, Lane, RateHold, Replay
 from delivery.outbox import capture_many
 from delivery.outcomes import Answer
 from delivery.recording import record
@@ -108,8 +108,13 @@ def test_record_of_an_old_success_clears_no_newer_hold(attempt, source):
     assert Lane.objects.get().hold == Hold.KEY_REFUSED
 
 
-def test_record_splits_into_halves_that_inherit(attempt):
+def test_record_splits_into_halves_that_inherit(attempt, source):
     record(attempt(), FAILED)
+    asked = Replay.objects.create(
+        tenant=source.tenant, source=source, token="t", requested_by="owner", criteria={}, event_count=4, batch_count=1,
+        accepted_before=4, may_arrive_twice=0, created_at=database_now(),
+    )  # fmt: skip
+    Batch.objects.update(replay=asked, again=True)
     whole = Batch.objects.get()
     assert record(attempt(), REJECTED) is True
     halves = list(Batch.objects.filter(parent=whole).order_by("pk"))
@@ -117,6 +122,7 @@ def test_record_splits_into_halves_that_inherit(attempt):
     assert sum(half.bytes for half in halves) == whole.bytes
     assert all(half.first_ambiguous_at == whole.first_ambiguous_at is not None for half in halves)
     assert {half.ambiguous_region for half in halves} == {"us"}
+    assert {(half.replay_id, half.again) for half in halves} == {(asked.pk, True)}
     assert [len(payloads_of(half)) for half in halves] == [2, 2]
 
 

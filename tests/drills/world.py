@@ -21,6 +21,7 @@ import redis
 
 from config import programs
 from config.embedded import processes
+from delivery.limiter import SINCE
 from tests.drills.servers import ROOT, Servers
 from tests.segment_fixture import SegmentStandIn
 from tests.waiting import eventually
@@ -148,6 +149,7 @@ class World:
         self.customers = []
         self.segment.reset()
         self.broker.flushall()
+        self.broker.set(SINCE, 1)  # it has been at work for long: see tests/emptying.py
         self._kept = len(self._workers)
 
     def manage(self, *arguments: str) -> str:

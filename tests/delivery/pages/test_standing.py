@@ -196,7 +196,9 @@ def test_events_sent_again_wait_since_it_was_asked_for(source, call):
     assert (found.kind, found.waiting, found.oldest_waiting) == (Kind.STARTING, 2, again.created_at)
 
     close(again, BatchState.SPLIT, "")
-    halves = [new_batch(source.pk, source.tenant_id, [each], 20, parent=again) for each in ids]
+    halves = [
+        new_batch(source.pk, source.tenant_id, [each], 20, parent=again, replay_id=again.replay_id) for each in ids
+    ]
     halves[0].refresh_from_db()
     assert standing_of(source).oldest_waiting == halves[0].created_at
 
