@@ -16,8 +16,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 CODE := config tenants integrations delivery examples sandbox tests benchmarks manage.py
 CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome
+# One more than there are processors, for they wait for programs and pages a third of their time; four at most.
+WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 3 ? n + 1 : 4)))
 # Tests of one file stay together, the slow files of real programs first; PYTEST= alone runs in one process.
-PYTEST ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST ?= -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # For tools that load the settings and talk to no server.
 NOWHERE := DATABASE_URL=postgres://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 
