@@ -30,6 +30,7 @@ from delivery.admin_states import (
     RegionFilter,
     states_of,
 )
+from delivery.enums import Outcome
 from delivery.models import Attempt, Batch, Event, Refusal
 from integrations.admin import SOURCE_CARDS
 from integrations.models import Source
@@ -255,6 +256,8 @@ class AttemptAdmin(OfSource):
 
     @admin.display(description="may have arrived")
     def may_have_arrived(self, attempt: Attempt) -> str:
+        if attempt.outcome == Outcome.ACCEPTED:
+            return "It did"
         return "Yes" if attempt.ambiguous else "No"
 
     @admin.display(description="outcome")
