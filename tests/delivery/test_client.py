@@ -78,7 +78,7 @@ def test_post_is_held_back_when_the_connection_stands_and_nothing_has_left():
 
 
 def test_post_that_is_given_up_while_it_is_held_back_sends_nothing():
-    received = SimpleQueue()
+    received: SimpleQueue[bytes] = SimpleQueue()
 
     def before():
         raise LookupError

@@ -13,11 +13,18 @@ HOST = "segment.test"
 REAL = socket.getaddrinfo
 
 
+class Question(Gate):
+    """`asked` has those that came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+
 @pytest.fixture
 def gate(monkeypatch):
-    """The resolver waits here for whoever asks for the host; `asked` has the questions."""
-    gate = Gate()
-    gate.asked = []
+    """The resolver waits here for whoever asks for the host."""
+    gate = Question()
 
     def ask(host, *args, **kwargs):
         if host != HOST:

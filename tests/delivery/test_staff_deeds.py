@@ -12,6 +12,7 @@ from delivery.turn import take_turn
 from integrations.spec.calls import track
 from tenants.models import AuditEntry
 from tests.conftest import WRITE_KEY
+from tests.delivery.steps import sure
 
 pytestmark = pytest.mark.usefixtures("everything")
 
@@ -28,7 +29,7 @@ def entries():
 
 def token_of(client, address):
     """Of the form on this page: two clicks of its button send the same."""
-    return re.search(r'name="once" value="([^"]+)"', client.get(address).content.decode())[1]
+    return sure(re.search(r'name="once" value="([^"]+)"', client.get(address).content.decode()))[1]
 
 
 @pytest.mark.parametrize("deed", ["retry", "hold", "resume", "replay"])
