@@ -64,7 +64,7 @@ SUMS: Final = f"""
 SELECT place, count(*) AS count, (array_agg(id ORDER BY number))[:%(most)s] AS ids
 FROM (SELECT id, place, row_number() OVER () AS number FROM ({PLACES}) AS sorted) AS numbered
 GROUP BY place ORDER BY min(number)
-"""  # noqa: S608  # only constants of ours are put in; values are parameters
+"""  # noqa: S608  # PLACES, the constant above, is put in; values are parameters
 """Summed up by the database: ten thousand rows take longer to be fetched than to be found."""
 
 ROWS: Final = """

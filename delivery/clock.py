@@ -21,7 +21,7 @@ def database_now() -> datetime:
     return now
 
 
-class _Ahead:
+class Ahead:
     """By how many seconds the database's clock is ahead of this process' monotonic one, as last learned."""
 
     seconds: float | None = None
@@ -29,11 +29,11 @@ class _Ahead:
 
 def learn(moment: datetime) -> None:
     """`moment` is what the database's clock said just now, in a statement that was made anyway."""
-    _Ahead.seconds = moment.timestamp() - time.monotonic()
+    Ahead.seconds = moment.timestamp() - time.monotonic()
 
 
 def estimated_now() -> datetime:
     """The database's time without asking it: a few milliseconds off. The machine's own until something was learned."""
-    if _Ahead.seconds is None:
+    if Ahead.seconds is None:
         return datetime.now(UTC)
-    return datetime.fromtimestamp(time.monotonic() + _Ahead.seconds, UTC)
+    return datetime.fromtimestamp(time.monotonic() + Ahead.seconds, UTC)

@@ -59,7 +59,7 @@ def record_faults(sources: Sequence[Source], rejected: Sequence[Rejected]) -> li
 def _shaped(source: Source, call: Any) -> Any:
     try:
         return shape(source, call)
-    except Exception as error:  # noqa: BLE001  # it may be the very reason why the call was not captured
+    except Exception as error:  # noqa: BLE001  # what broke the capture may break this too, of any kind; without rules applied no content is kept
         log.error("A refused call is kept without its content: %s.", describe(error))
         return {name: call[name] for name in NOT_RULED if name in call} if isinstance(call, dict) else None
 

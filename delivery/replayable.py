@@ -245,7 +245,7 @@ batch.id IN (
     JOIN delivery_batch ON {LINE} && box(point(%(source)s, range.first), point(%(source)s, range.last))
 )
 AND EXISTS (SELECT FROM unnest(batch.event_ids) AS held (id) WHERE held.id = ANY(%(events)s::bigint[]))
-"""  # noqa: S608  # only constants of ours are put in; values are parameters
+"""  # noqa: S608  # LINE, a constant of delivery/holding.py, is put in; values are parameters
 # PostgreSQL looks a value up in a constant list by its hash. Comparing two long arrays takes it minutes. The line
 # has the source, and neither it nor the bare id may be asked for beside it: the notes in delivery/holding.py say why.
 

@@ -30,7 +30,7 @@ def _look_up(host: str, lookup: "Future[list[str]]") -> None:
     try:
         known = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         found = list(dict.fromkeys(str(address[0]) for *_, address in known))
-    except Exception as error:  # noqa: BLE001  # whatever it is, those who wait get it
+    except Exception as error:  # noqa: BLE001  # whoever waits for the lookup gets it, and would wait for ever for one that is never set
         failure = error
     with _lock:
         del _running[host]

@@ -15,7 +15,7 @@ from tenants.queries import tenants_of
 
 
 @login_required
-@reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth ships no types, and there are no stubs of it
 @require_http_methods(["GET", "POST"])
 def delete_account(request: HttpRequest) -> HttpResponse:
     """Behind the password, or a code: a browser that was left open deletes nothing."""

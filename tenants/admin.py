@@ -27,7 +27,7 @@ from tenants.visit_views import link_to_visit
 
 # Staff log in, and change their password, on the product's own pages: the limits and second factor are theirs too.
 admin.site.login = staff_door.knock  # type: ignore[method-assign]  # a site of our own would lack what others register
-admin.site.password_change = staff_door.change_password  # type: ignore[method-assign,assignment]  # the same, and it redirects, which needs no template
+admin.site.password_change = staff_door.change_password  # type: ignore[method-assign,assignment]  # a site of our own would lack what others register; a redirect is no TemplateResponse
 admin.site.has_permission = staff_door.may_enter  # type: ignore[method-assign]  # a site of our own would lack what others register
 
 # Roles are memberships and staff are superusers: a group would be a third place to look for who may what.

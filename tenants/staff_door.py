@@ -50,7 +50,7 @@ def knock(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> 
     return redirect("mfa_activate_totp")
 
 
-def change_password(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # noqa: ARG001  # AdminSite hands both to its own
+def change_password(_request: HttpRequest) -> HttpResponse:
     """AdminSite.password_change: the product's own page limits the tries, and tells the person and the history."""
     return redirect("account_change_password")
 

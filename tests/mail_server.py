@@ -8,6 +8,7 @@ import socketserver
 import threading
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -97,7 +98,7 @@ class _Refusal(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
+    def log_message(self, *_args: Any, **_kwargs: Any) -> None:
         """Nothing to the terminal."""
 
 

@@ -149,7 +149,7 @@ SELECT id FROM (
     SELECT unnest(event_ids) FROM delivery_batch
     WHERE {LINE} @> box(point(%(source)s, %(before)s), point(%(source)s, %(before)s)) AND state || '' = %(state)s
 ) AS these WHERE id < %(before)s ORDER BY id DESC LIMIT %(most)s
-"""  # noqa: S608  # only constants of ours are put in; values are parameters
+"""  # noqa: S608  # _LAST and LINE, constants, are put in; values are parameters
 # The batches of ten million events are read no further than the page goes. Those with the newest events that hold
 # enough of them tell where it ends at the latest; others may reach into it, because what is sent again is in a newer
 # batch than what was captured after it. The page before may have ended within a batch: the second half finds it, by the

@@ -353,7 +353,7 @@ def test_post_ends_at_its_deadline_when_nobody_reads(monkeypatch):
 
 def test_post_reads_a_date_to_wait_for_by_the_clock_of_the_database(monkeypatch):
     """It is a day past there, while this machine believes that it has yet to come."""
-    monkeypatch.setattr(clock._Ahead, "seconds", None)  # noqa: SLF001  # put back after the test
+    monkeypatch.setattr(clock.Ahead, "seconds", None)
     clock.learn(datetime(2300, 1, 2, tzinfo=UTC))
     until = format_datetime(datetime(2300, 1, 1, tzinfo=UTC), usegmt=True)
 

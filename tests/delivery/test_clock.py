@@ -8,7 +8,7 @@ from delivery.clock import database_now, estimated_now, learn
 
 @pytest.fixture(autouse=True)
 def nothing_learned(monkeypatch):
-    monkeypatch.setattr(clock._Ahead, "seconds", None)  # noqa: SLF001  # put back after the test
+    monkeypatch.setattr(clock.Ahead, "seconds", None)
 
 
 def test_estimate_follows_the_database_and_not_this_machine():
