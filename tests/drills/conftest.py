@@ -9,7 +9,7 @@ from tests.drills.servers import ROOT, Servers
 from tests.drills.web import Web
 from tests.drills.world import World
 
-SLOW_SECONDS: Final = 15
+SLOW_SECONDS: Final = 21
 """A drill that is marked so takes, on the average, with two cores."""
 
 QUICK_SECONDS: Final = 5
