@@ -126,10 +126,10 @@ SELECT source_id, id, bytes FROM delivery_event WHERE id > %(sent)s
 BATCHES: Final = """
 INSERT INTO delivery_batch (
     tenant_id, source_id, event_ids, event_count, bytes, state, reason, attempts_made, tries, crashes,
-    ambiguous_region, created_at, closed_at
+    ambiguous_region, waiting_since, created_at, closed_at
 ) SELECT %(tenant)s, source_id, ids, cardinality(ids), bytes, placed.state,
     CASE placed.state WHEN 'accepted' THEN '' ELSE 'Segment answered 400: it did not take these events.' END,
-    1, 1, 0, '', at,
+    1, 1, 0, '', at, at,
     CASE WHEN ids[1] > %(sent)s * 0.99 THEN now() + interval '5 minutes' ELSE at + interval '1 second' END
 FROM (
     SELECT source_id, array_agg(id ORDER BY id) AS ids, sum(bytes) AS bytes, max(captured_at) AS at,

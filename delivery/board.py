@@ -35,20 +35,18 @@ FROM integrations_source AS source
 JOIN tenants_tenant AS tenant ON tenant.id = source.tenant_id
 LEFT JOIN delivery_lane AS lane ON lane.source_id = source.id
 LEFT JOIN LATERAL (
-    SELECT least(
-        (SELECT min(event_id) FROM delivery_pending WHERE source_id = source.id),
-        min(event_ids[1]) FILTER (WHERE replay_id IS NULL)
-    ) AS event_id, min(created_at) FILTER (WHERE replay_id IS NOT NULL) AS again_at
+    SELECT (SELECT min(event_id) FROM delivery_pending WHERE source_id = source.id) AS event_id,
+        min(waiting_since) AS batch_since
     FROM delivery_batch WHERE source_id = source.id AND state = 'open'
 ) AS first ON source.state = 'connected' AND coalesce(lane.hold, '') = ''
 CROSS JOIN LATERAL (
-    SELECT least(max(captured_at), first.again_at) AS at FROM delivery_event WHERE id = first.event_id
+    SELECT least(max(captured_at), first.batch_since) AS at FROM delivery_event WHERE id = first.event_id
 ) AS oldest
 CROSS JOIN LATERAL (
     SELECT CASE
         WHEN source.state <> 'connected' THEN source.state
         WHEN lane.hold <> '' THEN 'held'
-        WHEN lane.failures > 0 AND (first.event_id IS NOT NULL OR first.again_at IS NOT NULL) THEN 'failing'
+        WHEN lane.failures > 0 AND oldest.at IS NOT NULL THEN 'failing'
         WHEN oldest.at < statement_timestamp() - make_interval(mins => %(minutes)s) THEN 'backlog'
         WHEN source.confirmed_version <> source.version THEN 'unverified'
         ELSE 'working'
@@ -83,17 +81,14 @@ CROSS JOIN LATERAL (
     ) AS these
 ) AS pending
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(event_count), 0) AS count, min(failing_since) AS failing_since,
-        min(event_ids[1]) FILTER (WHERE replay_id IS NULL) AS first,
-        min(created_at) FILTER (WHERE replay_id IS NOT NULL) AS again_at
+    SELECT coalesce(sum(event_count), 0) AS count, min(failing_since) AS failing_since, min(waiting_since) AS since
     FROM delivery_batch WHERE source_id = source.id AND state = 'open'
 ) AS open
 LEFT JOIN LATERAL (
     SELECT outcome, status_code FROM delivery_attempt WHERE source_id = source.id ORDER BY id DESC LIMIT 1
 ) AS attempt ON lane.failures > 0
 CROSS JOIN LATERAL (
-    SELECT least(max(captured_at), open.again_at) AS at
-    FROM delivery_event WHERE id = least(pending.first, open.first)
+    SELECT least(max(captured_at), open.since) AS at FROM delivery_event WHERE id = pending.first
 ) AS oldest
 WHERE source.id = ANY(%(ids)s)
 ORDER BY array_position(%(ids)s::bigint[], source.id)

@@ -79,12 +79,12 @@ class _Lanes:
 
 
 LANES: Final = """
-SELECT region, state, hold, count(*), sum(pending + open)::bigint, extract(epoch FROM clock_timestamp() - (
-    SELECT captured_at FROM delivery_event WHERE id = min(first)
+SELECT region, state, hold, count(*), sum(pending + open)::bigint, extract(epoch FROM clock_timestamp() - least(
+    min(since), (SELECT captured_at FROM delivery_event WHERE id = min(first))
 ))::float
 FROM (
-    SELECT source.region, coalesce(lane.hold, '') AS hold, pending.count AS pending, open.count AS open,
-        least(pending.first, open.first) AS first,
+    SELECT source.region, coalesce(lane.hold, '') AS hold, pending.count AS pending, pending.first,
+        open.count AS open, open.since,
         CASE
             WHEN source.state <> 'connected' THEN source.state
             WHEN lane.hold <> '' THEN 'held'
@@ -100,7 +100,7 @@ FROM (
         ) AS head
     ) AS pending
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(event_count), 0) AS count, min(event_ids[1]) AS first FROM delivery_batch
+        SELECT coalesce(sum(event_count), 0) AS count, min(waiting_since) AS since FROM delivery_batch
         WHERE source_id = source.id AND state = 'open'
     ) AS open
 ) AS lane GROUP BY region, state, hold
@@ -143,7 +143,7 @@ def _waiting(lanes: list[_Lanes]) -> list[Metric]:
     labels = ["region", "state"]
     count = GaugeMetricFamily("headwater_waiting_events", "Captured and not yet accepted or given up.", labels=labels)
     age = GaugeMetricFamily(
-        "headwater_oldest_waiting_event_age_seconds", "Since its capture; 0 when none waits.", labels=labels
+        "headwater_oldest_waiting_event_age_seconds", "Since its capture or replay; 0 when none waits.", labels=labels
     )
     for region in Region.values:
         for state in STATES:

@@ -157,6 +157,9 @@ class Batch(models.Model):
     again = models.BooleanField(
         default=False, db_default=False, help_text="Segment had accepted its events before: they are counted there."
     )
+    waiting_since = models.DateTimeField(
+        help_text="The capture of its first event; when a replay was asked for. Halves inherit it."
+    )
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
 
@@ -167,7 +170,9 @@ class Batch(models.Model):
         indexes = [
             # A source's batches; and what became of its events in the last hour, day or week, without reading rows.
             models.Index(
-                fields=["source", "closed_at"], include=["state", "event_count", "again"], name="batch_by_source"
+                fields=["source", "closed_at"],
+                include=["state", "event_count", "again", "waiting_since"],
+                name="batch_by_source",
             ),
             # A lane's open batches, oldest first.
             models.Index(fields=["source", "id"], name="batch_open", condition=Q(state="open")),

@@ -52,12 +52,12 @@ CROSS JOIN LATERAL (
         coalesce(sum(event_count) FILTER (WHERE state = 'accepted' AND NOT again), 0)::bigint AS accepted,
         coalesce(sum(event_count) FILTER (WHERE state = 'set_aside' AND NOT again), 0)::bigint AS set_aside,
         coalesce(sum(event_count) FILTER (WHERE state = 'quarantined' AND NOT again), 0)::bigint AS quarantined,
-        min(event_ids[1]) FILTER (WHERE state = 'open') AS first
+        min(waiting_since) FILTER (WHERE state = 'open') AS since
     FROM delivery_batch WHERE source_id = source.id
 ) AS batches
 CROSS JOIN LATERAL (SELECT count(*) FROM delivery_refusal WHERE source_id = source.id) AS refusals
 CROSS JOIN LATERAL (
-    SELECT max(captured_at) AS at FROM delivery_event WHERE id = least(pending.first, batches.first)
+    SELECT least(max(captured_at), batches.since) AS at FROM delivery_event WHERE id = pending.first
 ) AS oldest
 WHERE %(every)s OR source.tenant_id = %(tenant)s
 ORDER BY tenant.slug, source.name

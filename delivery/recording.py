@@ -221,7 +221,7 @@ def _slow_down(lane: Lane, decision: Decision, now: datetime) -> None:
 
 def _split(batch: Batch) -> None:
     """Two batches of half the events each; they inherit what may already have reached Segment, and whose they are."""
-    names = ("first_ambiguous_at", "ambiguous_region", "failing_since", "replay_id", "again")
+    names = ("first_ambiguous_at", "ambiguous_region", "failing_since", "replay_id", "again", "waiting_since")
     inherited: dict[str, Any] = {name: getattr(batch, name) for name in names}
     sizes = dict(Event.objects.filter(pk__in=batch.event_ids).values_list("pk", "bytes"))
     middle = len(batch.event_ids) // 2

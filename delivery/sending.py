@@ -69,7 +69,8 @@ WITH source AS MATERIALIZED (
         AND NOT EXISTS (SELECT 1 FROM delivery_ratehold WHERE key_id = %(key)s AND until > clock_timestamp())
     RETURNING source_id
 ), claimed AS (
-    UPDATE delivery_batch SET attempts_made = attempts_made + 1, crashes = crashes + %(suspected)s::int
+    UPDATE delivery_batch SET attempts_made = attempts_made + 1, crashes = crashes + %(suspected)s::int,
+        waiting_since = least(waiting_since, %(since)s)
     FROM lane WHERE id = %(batch)s AND delivery_batch.source_id = lane.source_id
         AND state = 'open' AND attempts_made = %(made)s AND created_at = %(created)s
     RETURNING id, delivery_batch.source_id, attempts_made
@@ -104,7 +105,7 @@ def begin(lease: Lease, parcel: Parcel, credentials: SendingCredentials) -> Sent
     values: dict[str, Any] = {
         "source": lease.source_id, "token": lease.token, "seconds": LEASE_SECONDS, "key": credentials.rate_key,
         "batch": parcel.batch.pk, "made": parcel.batch.attempts_made, "created": parcel.batch.created_at,
-        "suspected": parcel.suspected,
+        "since": parcel.batch.waiting_since, "suspected": parcel.suspected,
         "region": credentials.region.value, "version": credentials.version,
     }  # fmt: skip
     with connection.cursor() as cursor:

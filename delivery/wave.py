@@ -5,6 +5,7 @@ permits, one transaction that cuts the batches and begins their attempts.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from django.db import connection, transaction
@@ -30,8 +31,8 @@ FEW_BYTES: Final = 64_000
 Ready = dict[int, tuple[Run, SendingCredentials]]
 """By source id."""
 
-Row = tuple[int, str, int, list[str]]
-"""Source id; ids (as PostgreSQL writes an array), bytes and payloads of its events."""
+Row = tuple[int, str, int, list[str], datetime]
+"""Source id; ids (as PostgreSQL writes an array), bytes and payloads of its events; when the first was captured."""
 
 
 def begin_wave(runs: Sequence[Run]) -> None:
@@ -119,7 +120,7 @@ SELECT min(event_id) AS first, max(event_id) AS last, array_agg(event_id)::text 
 # By place, for the reason that delivery/batching.py gives.
 
 READ: Final = f"""
-SELECT source_id, array_agg(id ORDER BY id)::text, sum(bytes)::int, array_agg(payload ORDER BY id)
+SELECT source_id, array_agg(id ORDER BY id)::text, sum(bytes)::int, array_agg(payload ORDER BY id), min(captured_at)
 FROM delivery_event WHERE {THESE} GROUP BY source_id
 """  # noqa: S608  # only constants of ours are put in; values are parameters
 
@@ -168,15 +169,16 @@ def _taken(cursor: CursorWrapper, source_ids: list[int]) -> list[Row]:
 WRITE: Final = """
 WITH ready AS (
     SELECT * FROM unnest(
-        %s::bigint[], %s::bigint[], %s::text[], %s::int[], %s::text[], %s::int[], %s::uuid[], %s::boolean[]
-    ) AS lane (source_id, tenant_id, ids, bytes, region, version, token, permitted)
+        %s::bigint[], %s::bigint[], %s::text[], %s::int[], %s::timestamptz[],
+        %s::text[], %s::int[], %s::uuid[], %s::boolean[]
+    ) AS lane (source_id, tenant_id, ids, bytes, since, region, version, token, permitted)
 ), batch AS (
     INSERT INTO delivery_batch (
         tenant_id, source_id, event_ids, event_count, bytes,
-        state, reason, attempts_made, tries, crashes, ambiguous_region, created_at
+        state, reason, attempts_made, tries, crashes, ambiguous_region, waiting_since, created_at
     )
     SELECT tenant_id, source_id, ids::bigint[], cardinality(ids::bigint[]), bytes,
-        'open', '', permitted::int, 0, 0, '', clock_timestamp()
+        'open', '', permitted::int, 0, 0, '', since, clock_timestamp()
     FROM ready RETURNING id, source_id
 )
 INSERT INTO delivery_attempt (
@@ -201,15 +203,15 @@ def _written(cursor: CursorWrapper, rows: Sequence[Row], ready: Ready) -> list[t
 
 
 def _columns(row: Row, run: Run, credentials: SendingCredentials) -> tuple[object, ...]:
-    source_id, ids, size, _ = row
+    source_id, ids, size, _, since = row
     return (
-        source_id, credentials.tenant_id, ids, size,
+        source_id, credentials.tenant_id, ids, size, since,
         credentials.region.value, credentials.version, run.lease.token, run.permit is not None,
     )  # fmt: skip
 
 
 def _sent(attempt_id: int, batch_id: int, row: Row, credentials: SendingCredentials) -> tuple[Sent, Parcel]:
-    source_id, ids, size, payloads = row
+    source_id, ids, size, payloads, _ = row
     event_ids = [int(each) for each in ids[1:-1].split(",")]
     batch = Batch(
         pk=batch_id, source_id=source_id, tenant_id=credentials.tenant_id, event_ids=event_ids,

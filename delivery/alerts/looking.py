@@ -60,7 +60,7 @@ CROSS JOIN LATERAL (
         (SELECT captured_at FROM delivery_event WHERE id = (
             SELECT min(event_id) FROM delivery_pending WHERE source_id = source.id
         )),
-        (SELECT min(created_at) FROM delivery_batch WHERE source_id = source.id AND state = 'open')
+        (SELECT min(waiting_since) FROM delivery_batch WHERE source_id = source.id AND state = 'open')
     ) AS since
 ) AS oldest
 CROSS JOIN LATERAL (
@@ -81,7 +81,7 @@ ORDER BY source.id
 """
 # What waits is counted from the last change of the source on: somebody who resumes one that was paused for a week, or
 # pastes a new key, gets the time of a new backlog to send the old one. A backlog that is known does not begin anew: it
-# is over when it was sent. A batch counts from when it was made, because a replay's events are old.
+# is over when it was sent.
 
 
 def look_around() -> None:

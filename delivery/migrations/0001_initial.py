@@ -278,6 +278,12 @@ class Migration(migrations.Migration):
                         help_text="Segment had accepted its events before: they are counted there.",
                     ),
                 ),
+                (
+                    "waiting_since",
+                    models.DateTimeField(
+                        help_text="The capture of its first event; when a replay was asked for. Halves inherit it."
+                    ),
+                ),
                 ("created_at", models.DateTimeField()),
                 ("closed_at", models.DateTimeField(blank=True, null=True)),
                 (
@@ -630,7 +636,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="batch",
             index=models.Index(
-                fields=["source", "closed_at"], include=("state", "event_count", "again"), name="batch_by_source"
+                fields=["source", "closed_at"],
+                include=("state", "event_count", "again", "waiting_since"),
+                name="batch_by_source",
             ),
         ),
         migrations.AddIndex(

@@ -142,9 +142,7 @@ CROSS JOIN LATERAL (
     ) AS these
 ) AS pending
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(event_count), 0)::bigint AS count,
-        min(event_ids[1]) FILTER (WHERE replay_id IS NULL) AS first,
-        min(created_at) FILTER (WHERE replay_id IS NOT NULL) AS again_at
+    SELECT coalesce(sum(event_count), 0)::bigint AS count, min(waiting_since) AS since
     FROM delivery_batch WHERE source_id = source.id AND state = 'open'
 ) AS open
 CROSS JOIN LATERAL (
@@ -164,8 +162,7 @@ CROSS JOIN LATERAL (
     ) AS these
 ) AS lately
 CROSS JOIN LATERAL (
-    SELECT least(max(captured_at), open.again_at) AS at
-    FROM delivery_event WHERE id = least(pending.first, open.first)
+    SELECT least(max(captured_at), open.since) AS at FROM delivery_event WHERE id = pending.first
 ) AS oldest
 CROSS JOIN LATERAL (
     SELECT CASE
@@ -182,8 +179,7 @@ CROSS JOIN LATERAL (
 ) AS arrived
 ORDER BY source.place
 """
-# The events of a replay, and of its halves, are old: they wait since it was asked for. What arrives is looked at only
-# where the page tells when a backlog will be done, because it reads rows of the log.
+# What arrives is looked at only where the page tells when a backlog will be done, because it reads rows of the log.
 _COLUMNS: Final = (
     "hold", "hold_reason", "held_at", "failures", "not_before", "last_accepted_at", "is_proven", "waiting",
     "oldest_waiting", "set_aside", "quarantined", "paced", "arrived", "refused", "refused_lately", "now",

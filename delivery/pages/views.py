@@ -22,10 +22,11 @@ from tenants.access import TenantRequest, tenant_view
 def state(request: TenantRequest, source_id: int) -> HttpResponseBase:
     """The state of a source in a sentence and numbers, or the sentence alone, which pages ask for again and again."""
     source = _source(source_id)
-    context = {"source": source, "standing": standing_of(source)}
+    standing = standing_of(source)
+    context = {"source": source, "standing": standing}
     if request.GET.get("part") == "sentence":
         return render(request, "delivery/sentence.html", context)
-    return render(request, "delivery/state.html", {**context, "charts": charts_of(source)})
+    return render(request, "delivery/state.html", {**context, "charts": charts_of(source, standing)})
 
 
 @tenant_view()

@@ -25,9 +25,9 @@ def standing_of(source: Source) -> standing.Standing:
 
 
 @register.simple_tag
-def charts_of(source: Source) -> list[figures.Chart]:
+def charts_of(source: Source, now: standing.Standing) -> list[figures.Chart]:
     """The same."""
-    return figures.charts_of(source)
+    return figures.charts_of(source, now)
 
 
 @register.simple_tag

@@ -45,7 +45,7 @@ def make_batch(source, events, state="open", **fields):
     batch = Batch(
         tenant_id=source.tenant_id, source=source, event_ids=[event.pk for event in events], event_count=len(events),
         bytes=sum(event.bytes for event in events), state=state, closed_at=closed_at,
-        **{"created_at": NOW + timedelta(seconds=1), **fields},
+        **{"waiting_since": NOW, "created_at": NOW + timedelta(seconds=1), **fields},
     )  # fmt: skip
     batch.save()
     return batch

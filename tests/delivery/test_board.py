@@ -94,7 +94,7 @@ def test_backlog_is_what_waits_for_long(source, is_batched):
     wait(young)
     assert only_row().place is Place.WORKING
     if is_batched:
-        make_batch(source, [old])
+        make_batch(source, [old], waiting_since=old.captured_at)
         Pending.objects.all().delete()
     else:
         Pending.objects.all().delete()
@@ -111,13 +111,13 @@ def test_old_events_that_are_sent_again_are_no_backlog(source):
         tenant=source.tenant, source=source, token="once", criteria={}, event_count=1, batch_count=1,
         accepted_before=1, may_arrive_twice=0, created_at=timezone.now(),
     )  # fmt: skip
-    batch = make_batch(source, [event], replay=asked_for, created_at=timezone.now())
+    batch = make_batch(source, [event], replay=asked_for, waiting_since=timezone.now())
     row = only_row()
-    assert (row.place, row.oldest_at, row.waiting) == (Place.WORKING, batch.created_at, 1)
+    assert (row.place, row.oldest_at, row.waiting) == (Place.WORKING, batch.waiting_since, 1)
     lane(source, failures=2)
     assert only_row().place is Place.FAILING
     lane(source, failures=0)
-    Batch.objects.update(created_at=timezone.now() - LONG_AGO)
+    Batch.objects.update(waiting_since=timezone.now() - LONG_AGO)
     assert only_row().place is Place.BACKLOG
 
 

@@ -101,7 +101,7 @@ def test_event_on_its_way_waits(tenant, source, owner, state):
     closed = {} if state == "open" else {"closed_at": database_now()}
     Batch.objects.create(
         tenant=tenant, source=source, event_ids=[event_id], event_count=1, bytes=1, state=state,
-        created_at=database_now(), **closed,
+        waiting_since=database_now(), created_at=database_now(), **closed,
     )  # fmt: skip
     assert [row["state"] for row in exported(tenant, owner)["delivery/events.jsonl"]] == ["waiting"]
 

@@ -65,7 +65,7 @@ def test_every_way_to_ask_uses_the_index(source):
     batches = [
         Batch(
             source_id=source.pk, tenant_id=source.tenant_id, event_ids=[first, first + 9], event_count=2, bytes=9,
-            created_at="2026-01-31T09:30Z",
+            waiting_since="2026-01-31T09:30Z", created_at="2026-01-31T09:30Z",
         )
         for first in range(1, 50_000, 10)
     ]  # fmt: skip

@@ -51,9 +51,9 @@ INSERT INTO delivery_pending (source_id, event_id, bytes)
 SELECT source_id, id, bytes FROM delivery_event WHERE id > 2 * %(size)s;
 INSERT INTO delivery_batch (
     tenant_id, source_id, event_ids, event_count, bytes, state, reason, attempts_made, tries, crashes, ambiguous_region,
-    created_at, closed_at
+    waiting_since, created_at, closed_at
 ) SELECT %(tenant)s, %(source)s, ARRAY[p * %(size)s + 2 * n - 1, p * %(size)s + 2 * n], 2, 4, state, '', 1, 1, 0, '',
-    now(), CASE WHEN state <> 'open' THEN now() END
+    now(), now(), CASE WHEN state <> 'open' THEN now() END
 FROM generate_series(0, 1) AS p CROSS JOIN (
     SELECT n, (ARRAY['accepted', 'set_aside', 'open', 'accepted'])[1 + n %% 4] AS state
     FROM generate_series(1, 500) AS n
@@ -153,7 +153,7 @@ STATEMENTS = {
     "replay by answer": lambda source: replay.count(source, Criteria(answer="accepted")),
     "known history": lambda source: known_to(source, ["a", "b"]),
     "sentence of a source": standing_of,
-    "charts": charts_of,
+    "charts": lambda source: charts_of(source, standing_of(source)),
     "going live": lambda source: catch_up(source, timezone.now()),
     "identities": identities_of,
     "bill": lambda source: bill(source, [], source.identity),

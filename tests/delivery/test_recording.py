@@ -114,7 +114,7 @@ def test_record_splits_into_halves_that_inherit(attempt, source):
         tenant=source.tenant, source=source, token="t", requested_by="owner", criteria={}, event_count=4, batch_count=1,
         accepted_before=4, may_arrive_twice=0, created_at=database_now(),
     )  # fmt: skip
-    Batch.objects.update(replay=asked, again=True)
+    Batch.objects.update(replay=asked, again=True, waiting_since=database_now() - timedelta(days=1))
     whole = Batch.objects.get()
     assert record(attempt(), REJECTED) is True
     halves = list(Batch.objects.filter(parent=whole).order_by("pk"))
@@ -122,6 +122,7 @@ def test_record_splits_into_halves_that_inherit(attempt, source):
     assert sum(half.bytes for half in halves) == whole.bytes
     assert all(half.first_ambiguous_at == whole.first_ambiguous_at is not None for half in halves)
     assert {half.ambiguous_region for half in halves} == {"us"}
+    assert {half.waiting_since for half in halves} == {whole.waiting_since}
     assert {(half.replay_id, half.again) for half in halves} == {(asked.pk, True)}
     assert [len(payloads_of(half)) for half in halves] == [2, 2]
 

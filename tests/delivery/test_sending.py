@@ -49,6 +49,27 @@ def test_begin_writes_the_attempt_before_anything_is_sent(source, ready):
     assert sure(Lane.objects.get().leased_until) > database_now() + timedelta(seconds=30)
 
 
+def test_batch_waits_since_its_first_event_was_captured(source, call):
+    for hours in (5, 3):
+        (event_id,) = capture(source.tenant_id, call).event_ids
+        Event.objects.filter(pk=event_id).update(captured_at=database_now() - timedelta(hours=hours))
+    lease = sure(lanes.lease(source.pk))
+    parcel = sure(cut(lease))
+    for _ in range(2):
+        assert begin(lease, parcel, sure(sending_credentials(source.pk)))
+        assert Batch.objects.get().waiting_since == Event.objects.earliest("pk").captured_at
+        parcel.batch.waiting_since = database_now()
+
+
+def test_batch_whose_first_event_is_gone_waits_since_it_was_made(source, call):
+    capture(source.tenant_id, call)
+    Event.objects.all().delete()
+    lease = sure(lanes.lease(source.pk))
+    parcel = sure(cut(lease))
+    assert begin(lease, parcel, sure(sending_credentials(source.pk)))
+    assert Batch.objects.get().waiting_since >= parcel.batch.created_at
+
+
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_begin_after_a_change_of_the_source_begins_nothing(source, ready, change):
     change(source)

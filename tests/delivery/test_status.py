@@ -1,12 +1,17 @@
 import json
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from delivery import lanes
+from delivery.batching import new_batch
+from delivery.clock import database_now
 from delivery.enums import Hold
+from delivery.models import Event, Pending
 from delivery.outbox import capture
+from tenants.scoping import every_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -44,6 +49,18 @@ def test_status_as_json(source, call):
         source.pk, "acme", "Main", "connected", 1,
     )  # fmt: skip
     assert row["oldest_waiting"].endswith("+00:00")
+
+
+def test_old_events_that_are_sent_again_wait_since_that_was_asked_for(source, call):
+    ids = capture(source.tenant_id, call).event_ids
+    with every_tenant():
+        Event.objects.update(captured_at=database_now() - timedelta(days=25))
+        Pending.objects.all().delete()
+        batch = new_batch(source.pk, source.tenant_id, ids, 40)
+        batch.refresh_from_db()
+    (row,) = json.loads(status("--json"))
+    assert (row["waiting"], row["oldest_waiting"]) == (1, batch.waiting_since.isoformat())
+    assert row["oldest_waiting_seconds"] < 60
 
 
 def test_status_without_sources(db):

@@ -1,10 +1,14 @@
 """The first requests of many lanes, begun together."""
 
+from datetime import timedelta
+
 import pytest
+from django.db.models import F
 
 from delivery import lanes, limiter, wave
 from delivery.batching import new_batch
-from delivery.models import Attempt, Batch, Lane, Pending
+from delivery.clock import database_now
+from delivery.models import Attempt, Batch, Event, Lane, Pending
 from delivery.outbox import capture
 from delivery.runs import Run
 from delivery.senders import THREADS, senders
@@ -45,6 +49,14 @@ def test_wave_leaves_a_lane_with_an_open_batch_to_its_own_turn(waiting, source):
     runs = [Run(lease) for lease in lanes.lease_many(waiting)]
     begin_wave(runs)
     assert [(run.going, len(run.flights)) for run in runs] == [(True, 0), (False, 1)]
+
+
+def test_batches_of_a_wave_wait_since_their_first_events_were_captured(waiting, source, call, segment):
+    capture(source.tenant_id, call)
+    Event.objects.filter(source=source).update(captured_at=database_now() - F("pk") * timedelta(hours=1))
+    begin_wave([Run(lease) for lease in lanes.lease_many(waiting)])
+    firsts = {each: min(Event.objects.filter(source=each).values_list("captured_at", flat=True)) for each in waiting}
+    assert dict(Batch.objects.values_list("source_id", "waiting_since")) == firsts
 
 
 def test_wave_is_done_with_lanes_for_which_there_is_no_thread(waiting, segment):

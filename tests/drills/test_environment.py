@@ -104,6 +104,33 @@ def test_a_worker_whose_clock_is_an_hour_ahead_keeps_leases_and_rate(world, tmp_
     check(world, *customers)
 
 
+@pytest.mark.row(20)
+@pytest.mark.slow_drill
+def test_the_clock_of_the_database_two_hours_back_puts_nothing_to_sleep(world):
+    """Simulated: what was written lies two hours ahead, as it does when the clock goes back.
+
+    One lane was left by a worker that died, one waits after a failure, and one was told by Segment to wait.
+    """
+    left, failed, told = customers = world.customer(), world.customer(), world.customer("eu")
+    world.segment.fault("us", "delay", key=left.key, delay_ms=30_000, count=1)
+    world.segment.fault("us", "status", key=failed.key, status=503, count=1)
+    world.segment.fault("eu", "status", key=told.key, status=429, headers={"Retry-After": "20"}, count=1)
+    for customer in customers:
+        world.capture(customer, 2)
+    dying = world.worker()
+    world.ended(failed)
+    world.ended(told)
+    world.requested(left)
+    dying.kill()
+    world.let_pass(-7_200, *customers)
+    beat = world.beat()
+    world.worker()
+    world.drained(*customers, seconds=240)
+    assert "clock has gone back" in "".join(log.read_text() for log in world.logs.glob("worker-*.log"))
+    assert beat.process.poll() is None
+    check(world)
+
+
 def tells_time_in_an_hour(log):
     """Whether a line of the log has a time that has yet to come."""
     now = datetime.now(UTC)

@@ -305,7 +305,11 @@ class World:
 OWN = "source_id = ANY(%(ids)s)"
 TIMES = [
     ("delivery_lane", OWN, ["leased_until", "not_before", "mark_reset_at", "held_at", "last_accepted_at"]),
-    ("delivery_batch", OWN, ["not_before", "failing_since", "first_ambiguous_at", "created_at", "closed_at"]),
+    (
+        "delivery_batch",
+        OWN,
+        ["not_before", "failing_since", "first_ambiguous_at", "waiting_since", "created_at", "closed_at"],
+    ),
     ("delivery_attempt", OWN, ["started_at", "finished_at"]),
     ("delivery_ratehold", "%(ids)s IS NOT NULL", ["until"]),
 ]

@@ -179,10 +179,10 @@ def test_backlog_that_is_known_is_not_over_by_a_change_of_the_source(source, cha
     assert all_incidents() == [("Main", "backlog", True, False)]
 
 
-def test_backlog_counts_open_batches_from_when_they_were_made(source):
+def test_backlog_counts_what_open_batches_have_waited(source):
     Batch.objects.create(
-        tenant=source.tenant, source=source, event_ids=[1], event_count=1, bytes=1,
-        created_at=timezone.now() - timedelta(minutes=40),
+        tenant=source.tenant, source=source, event_ids=[1], event_count=1, bytes=1, created_at=timezone.now(),
+        waiting_since=timezone.now() - timedelta(minutes=40),
     )  # fmt: skip
     Source.objects.filter(pk=source.pk).update(changed_at=timezone.now() - timedelta(hours=2))
     look_around()

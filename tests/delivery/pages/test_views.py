@@ -180,12 +180,12 @@ def test_source_page_begins_with_its_delivery(source, viewer_client):
 def test_sentence_over_the_list_asks_for_itself_without_the_charts(source, viewer_client, django_assert_num_queries):
     alone = page(source, "state") + "?part=sentence"
     assert f'hx-get="{alone}"' in text_of(viewer_client, page(source))
-    # Session, user, membership, source and its state; the whole counts the charts besides.
+    # Session, user, membership, source and its state; the charts are two more.
     with django_assert_num_queries(5):
         told = text_of(viewer_client, alone)
     assert "Never used" in told
     assert 'role="img"' not in told
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         assert 'role="img"' in text_of(viewer_client, page(source, "state"))
 
 
