@@ -19,8 +19,13 @@ DEBUG = environment.flag("DEBUG")
 DEMO = environment.flag("DEMO")
 SECRET_KEY = environment.secret_key()
 SITE_URL = environment.web_address("SITE_URL", default="http://127.0.0.1:8000")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", urlsplit(SITE_URL).hostname])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
+# Not by the default of env.list: it counts an empty value as set, and would leave no host at all.
+ALLOWED_HOSTS = (
+    env.list("ALLOWED_HOSTS")
+    if environment.text("ALLOWED_HOSTS")
+    else ["localhost", "127.0.0.1", "[::1]", urlsplit(SITE_URL).hostname]
+)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS") if environment.text("CSRF_TRUSTED_ORIGINS") else [SITE_URL]
 VAR_DIR = Path(environment.text("VAR_DIR", str(BASE_DIR / "var")))
 PORT = environment.number("PORT", default=0, at_least=0, at_most=65_535)
 

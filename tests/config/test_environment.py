@@ -137,6 +137,19 @@ def test_empty_setting_counts_as_not_set(settings_from):
     )
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_empty_list_counts_as_not_set_too(settings_from, empty):
+    settings = settings_from(SITE_URL="https://app.example", ALLOWED_HOSTS=empty, CSRF_TRUSTED_ORIGINS=empty)
+    assert settings["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]", "app.example"]
+    assert settings["CSRF_TRUSTED_ORIGINS"] == ["https://app.example"]
+
+
+def test_lists_are_read_with_commas_between(settings_from):
+    settings = settings_from(ALLOWED_HOSTS="a.example,b.example", CSRF_TRUSTED_ORIGINS="https://a.example")
+    assert settings["ALLOWED_HOSTS"] == ["a.example", "b.example"]
+    assert settings["CSRF_TRUSTED_ORIGINS"] == ["https://a.example"]
+
+
 def test_https_site_gets_secure_cookies_and_an_http_one_does_not(settings_from):
     secure = settings_from(SITE_URL="https://app.example.com/")
     assert secure["SITE_URL"] == "https://app.example.com"
