@@ -16,7 +16,8 @@ MOST_REFUSALS: Final = 20
 """Told in an answer; the tenant's page has the rest."""
 
 NO_SOURCE: Final = (
-    "Nothing was kept: no Segment source is connected. Connect one under Integrations, or resume sending there."
+    "Nothing was kept: no connected Segment source takes what was sent. Connect one under Integrations, or switch the "
+    "event on under “What is sent” of a source."
 )
 
 

@@ -171,7 +171,18 @@ def test_a_tenant_without_a_connected_source_is_told_that_nothing_is_kept(post, 
     answer = post("batch", {"batch": [track()]})
 
     assert (answer.status_code, answer.json()["success"]) == (200, True)
-    assert answer.json()["message"].startswith("Nothing was kept: no Segment source is connected.")
+    assert answer.json()["message"].startswith("Nothing was kept: no connected Segment source takes what was sent.")
+
+
+def test_a_client_is_told_that_nothing_is_kept_when_every_source_has_the_event_off(post, source):
+    source.events_off = ["Report Shared"]
+    source.save()
+
+    answer = post("batch", {"batch": [track()]})
+
+    assert (answer.status_code, answer.json()["success"]) == (200, True)
+    assert answer.json()["message"].startswith("Nothing was kept: no connected Segment source takes what was sent.")
+    assert stored(source=source) == []
 
 
 def test_a_paused_source_keeps_what_comes(post, source):
