@@ -229,7 +229,8 @@ def _hold_unreadable(lease: Lease) -> None:
         try:
             sending_credentials(lease.source_id)
         except SecretError:
-            # integrations/secrets.py logged why.
+            # integrations/secrets.py has logged one that was altered. A key that is missing from the ring is named by
+            # `reencrypt_secrets --dry-run` alone.
             log.error("The write key cannot be read; the lane is held.", extra={"source_id": lease.source_id})
             lanes.hold(lease.source_id, Hold.KEY_UNREADABLE, KEY_UNREADABLE)
 

@@ -1,6 +1,6 @@
 """What a source's own settings change of a call, before it is encoded.
 
-Most sources change nothing: they share one encoding, and cost one look at an attribute (`is_plain`).
+Most sources change nothing: they share one encoding, and cost three looks at attributes (`is_plain`).
 """
 
 from collections.abc import Iterable, Sequence
