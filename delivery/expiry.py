@@ -16,9 +16,8 @@ from django.db import connection, transaction
 from django.db.models import Max, Q
 from django.dispatch import Signal
 
-from delivery.batching import new_batch
 from delivery.clock import ClockTimestamp
-from delivery.enums import BatchState
+from delivery.discarding import discard
 from delivery.lanes import lock_source
 from delivery.models import RetentionWarning
 from integrations.models import Source
@@ -153,8 +152,8 @@ def expire(warning: RetentionWarning, until: float) -> int:
     """
     reason = _reason(warning)
     expired = 0
-    for discard in (_discard_pending, _discard_open, _discard_given_up):
-        while time.monotonic() < until and (some := discard(warning, reason)):
+    for step in (_discard_pending, _discard_open, _discard_given_up):
+        while time.monotonic() < until and (some := step(warning, reason)):
             expired += some
     log.warning("%d events expired.", expired, extra={"source_id": warning.source_id})
     return expired
@@ -193,23 +192,21 @@ def _discard_pending(warning: RetentionWarning, reason: str) -> int:
         cursor.execute(TAKE, [warning.source_id, warning.before_id, MAX_BATCH_EVENTS])
         rows = sorted(cursor.fetchall())
         if rows:
-            new_batch(
-                warning.source_id, tenant_id, [event_id for event_id, _ in rows], sum(size for _, size in rows),
-                state=BatchState.DISCARDED, reason=reason, closed_at=ClockTimestamp(),
-            )  # fmt: skip
+            discard(warning.source_id, tenant_id, rows, reason)
     return len(rows)
 
 
 DISCARD: Final = """
-UPDATE delivery_batch SET state = 'discarded', closed_at = clock_timestamp(),
+UPDATE delivery_batch SET state = 'discarded', closed_at = clock_timestamp(), waiting_since = {since},
     reason = %(reason)s || CASE WHEN reason = '' THEN '' ELSE ' Before: ' || reason END
 WHERE id = ANY(ARRAY(
     SELECT id FROM delivery_batch WHERE source_id = %(source)s AND event_ids[cardinality(event_ids)] < %(before)s
         AND {condition} ORDER BY id LIMIT 200 FOR UPDATE
 )) RETURNING event_count
 """
-DISCARD_OPEN: Final = DISCARD.format(condition="state = 'open'")
-DISCARD_GIVEN_UP: Final = DISCARD.format(condition="state IN ('set_aside', 'quarantined')")
+DISCARD_OPEN: Final = DISCARD.format(condition="state = 'open'", since="waiting_since")
+# They stopped waiting when they were given up, and a chart must not draw them as waiting until now.
+DISCARD_GIVEN_UP: Final = DISCARD.format(condition="state IN ('set_aside', 'quarantined')", since="clock_timestamp()")
 
 
 def _discard_open(warning: RetentionWarning, reason: str) -> int:

@@ -170,9 +170,7 @@ class Batch(models.Model):
         indexes = [
             # A source's batches; and what became of its events in the last hour, day or week, without reading rows.
             models.Index(
-                fields=["source", "closed_at"],
-                include=["state", "event_count", "again", "waiting_since"],
-                name="batch_by_source",
+                fields=["source", "closed_at"], include=["state", "event_count", "again"], name="batch_by_source"
             ),
             # A lane's open batches, oldest first.
             models.Index(fields=["source", "id"], name="batch_open", condition=Q(state="open")),

@@ -14,9 +14,7 @@ from typing import Final
 
 from django.db import connection, transaction
 
-from delivery.batching import new_batch
-from delivery.clock import ClockTimestamp
-from delivery.enums import BatchState
+from delivery.discarding import discard
 from delivery.first_ids import halve
 from delivery.lanes import lock_source
 from delivery.shadow_models import GoingLive
@@ -155,10 +153,7 @@ def _leave_out(source_id: int) -> int:
         cursor.execute(TAKE, [source_id, going.first_id, going.end_id, MAX_BATCH_EVENTS])
         rows = sorted(cursor.fetchall())
         if rows:
-            new_batch(
-                source_id, going.source.tenant_id, [event_id for event_id, _ in rows], sum(size for _, size in rows),
-                state=BatchState.DISCARDED, reason=_reason(going), closed_at=ClockTimestamp(),
-            )  # fmt: skip
+            discard(source_id, going.source.tenant_id, rows, _reason(going))
             going.left_out += len(rows)
             going.save(update_fields=["left_out"])
     return len(rows)

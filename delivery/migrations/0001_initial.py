@@ -44,6 +44,12 @@ CREATE INDEX batch_given_up_newest ON delivery_batch (source_id, state, (event_i
 WHERE state IN ('set_aside', 'quarantined')
 """
 
+# A source's charts of what waited: of a busy one next to none of its batches did. See delivery/pages/figures.py.
+INDEX_WHAT_WAITED = """
+CREATE INDEX batch_waited ON delivery_batch (source_id, closed_at) INCLUDE (waiting_since, event_count)
+WHERE state <> 'split' AND closed_at - waiting_since > interval '1 minute'
+"""
+
 # Packing the ids of a full batch takes PostgreSQL 2 ms, a third of the cut, and saves 5 kB of the 700 that its events
 # take.
 LEAVE_EVENT_IDS_UNPACKED = "ALTER TABLE delivery_batch ALTER COLUMN event_ids SET STORAGE EXTERNAL"
@@ -632,13 +638,12 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(INDEX_EVENTS_OF_BATCHES, "DROP INDEX batch_of_event"),
         migrations.RunSQL(INDEX_NEWEST_GIVEN_UP, "DROP INDEX batch_given_up_newest"),
+        migrations.RunSQL(INDEX_WHAT_WAITED, "DROP INDEX batch_waited"),
         migrations.RunSQL(LEAVE_EVENT_IDS_UNPACKED, migrations.RunSQL.noop),
         migrations.AddIndex(
             model_name="batch",
             index=models.Index(
-                fields=["source", "closed_at"],
-                include=("state", "event_count", "again", "waiting_since"),
-                name="batch_by_source",
+                fields=["source", "closed_at"], include=("state", "event_count", "again"), name="batch_by_source"
             ),
         ),
         migrations.AddIndex(

@@ -13,7 +13,8 @@ BAR_AREA: Final = 48
 WAITING_AREA: Final = 15
 BAR_PITCH: Final = 10
 BAR_WIDTH: Final = 8
-"""All in the units of the SVG, which scales to its place."""
+GAP: Final = 1
+"""All in the units of the SVG, which scales to its place. The gap parts what is told apart by its colour alone."""
 MOST_REFUSED: Final = 5_000
 """Are counted for one bar; with more the chart says "at least". They may be hundreds of thousands, and a page that is
 open asks again and again."""
@@ -54,12 +55,15 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One span, oldest first, counted in events. `waiting`: the most that waited at once, each for over a minute."""
+    """One span, oldest first, counted in events. `waiting`: the most that waited at once, each for over a minute.
+    `more_wait`: what waits now was not counted to the end.
+    """
 
     span: Span
     accepted: list[int]
     refused: list[int]
     waiting: list[int]
+    more_wait: bool = False
 
     @property
     def total_accepted(self) -> int:
@@ -79,7 +83,7 @@ class Chart:
 
     @property
     def up_to(self) -> str:
-        return "up to" if self.most_waiting < MOST_COUNTED else "more than"
+        return "more than" if self.more_wait else "up to"
 
     @property
     def most(self) -> int:
@@ -96,10 +100,11 @@ class Chart:
 
     def _bar(self, index: int, accepted: int, refused: int, waiting: int) -> Bar:
         tall, taller = _height(accepted, self.most, BAR_AREA), _height(refused, self.most, BAR_AREA)
+        gap = GAP if tall and taller else 0
         # A single refused event among a million accepted ones is what the chart is looked at for.
-        tall = min(tall, BAR_AREA - taller)
+        tall = min(tall, BAR_AREA - taller - gap)
         hanging = _height(waiting, self.most_waiting, WAITING_AREA)
-        return Bar(index * BAR_PITCH, BAR_AREA - tall, tall, BAR_AREA - tall - taller, taller, hanging)
+        return Bar(index * BAR_PITCH, BAR_AREA - tall, tall, BAR_AREA - tall - gap - taller, taller, hanging)
 
 
 def _height(count: int, most: int, area: int) -> float:
@@ -107,37 +112,35 @@ def _height(count: int, most: int, area: int) -> float:
 
 
 FIGURES: Final = """
-WITH span AS (
-    SELECT * FROM unnest(%(names)s::text[], %(steps)s::int[], %(bars)s::int[]) AS span (name, step, bars)
-)
-SELECT span.name, counted.age, counted.accepted, counted.refused FROM span CROSS JOIN LATERAL (
-    SELECT floor(extract(epoch FROM statement_timestamp() - closed_at) / step)::int AS age,
-        sum(event_count)::bigint AS accepted, 0::bigint AS refused
-    FROM delivery_batch
+SELECT span.name, age, accepted.count::bigint, refused.count
+FROM unnest(%(names)s::text[], %(steps)s::int[], %(bars)s::int[]) AS span (name, step, bars)
+CROSS JOIN LATERAL generate_series(0, bars - 1) AS age
+CROSS JOIN LATERAL (
+    SELECT statement_timestamp() - make_interval(secs => step * (age + 1)) AS first,
+        CASE age WHEN 0 THEN 'infinity' ELSE statement_timestamp() - make_interval(secs => step * age) END AS last
+) AS bar
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(event_count), 0) AS count FROM delivery_batch
     WHERE source_id = %(source)s AND state = 'accepted' AND NOT again
-        AND closed_at > statement_timestamp() - make_interval(secs => step * bars)
-    GROUP BY 1
-    UNION ALL
-    SELECT age, 0, refusals.count FROM generate_series(0, bars - 1) AS age CROSS JOIN LATERAL (
-        SELECT count(*) FROM (
-            SELECT 1 FROM delivery_refusal WHERE source_id = %(source)s
-                AND refused_at > statement_timestamp() - make_interval(secs => step * (age + 1))
-                AND refused_at <= CASE
-                    WHEN age = 0 THEN 'infinity' ELSE statement_timestamp() - make_interval(secs => step * age)
-                END
-            ORDER BY refused_at LIMIT %(most_refused)s
-        ) AS these
-    ) AS refusals
-) AS counted
+        AND closed_at > bar.first AND closed_at <= bar.last
+) AS accepted
+CROSS JOIN LATERAL (
+    SELECT count(*) FROM (
+        SELECT 1 FROM delivery_refusal
+        WHERE source_id = %(source)s AND refused_at > bar.first AND refused_at <= bar.last
+        ORDER BY refused_at LIMIT %(most_refused)s
+    ) AS these
+) AS refused
 """
-# A bar of refusals is a range of their index: to divide each one's time takes six times as long as to count it.
+# A bar is a range of an index: to divide each row's time takes six times as long as to count it. What was written while
+# the statement ran may be younger than its start.
 
 WAITING: Final = """
 WITH batch AS (
     SELECT waiting_since + make_interval(secs => %(backlog)s) AS since, closed_at AS until, event_count AS events
     FROM delivery_batch WHERE source_id = %(source)s AND state <> 'split'
+        AND closed_at - waiting_since > interval '1 minute'
         AND closed_at > statement_timestamp() - make_interval(secs => %(grain)s * %(grains)s)
-        AND closed_at > waiting_since + make_interval(secs => %(backlog)s)
     UNION ALL
     SELECT waiting_since + make_interval(secs => %(backlog)s), NULL, event_count
     FROM delivery_batch WHERE source_id = %(source)s AND state = 'open'
@@ -150,7 +153,9 @@ WITH batch AS (
         ) AS numbered GROUP BY (number - 1) / %(each)s
     ) AS sample JOIN delivery_event AS event ON event.id = sample.first
 ), change AS (
-    SELECT since AS at, events FROM batch UNION ALL SELECT until, -events FROM batch WHERE until IS NOT NULL
+    SELECT since AS at, events FROM batch
+    UNION ALL
+    SELECT least(until, statement_timestamp()), -events FROM batch WHERE until IS NOT NULL
 ), level AS (
     SELECT at, sum(events) OVER (ORDER BY at) AS waiting FROM change WHERE at <= statement_timestamp()
 )
@@ -159,46 +164,48 @@ SELECT least(floor(extract(epoch FROM statement_timestamp() - at) / %(grain)s)::
 FROM level GROUP BY age ORDER BY age DESC
 """
 # The level goes up when an event has waited for a minute and down when its batch is closed. The most and the last level
-# of each grain: one in which nothing changed has that of the one before. What a split batch held its halves hold.
+# of each grain: one in which nothing changed has that of the one before. What a split batch held its halves hold. The
+# index `batch_waited` has the same minute and only the batches that waited: of a busy source next to none.
 
 
 def charts_of(source: Source, standing: Standing) -> list[Chart]:
     """One for each span. Two queries, which read indexes and, of what waits, SAMPLES rows of the log."""
-    charts = {span.name: Chart(span, *([0] * span.bars for _ in range(3))) for span in SPANS}
     with connection.cursor() as cursor:
-        for name, age, accepted, refused in _figures(cursor, source):
-            _add(charts[name], age, accepted, refused)
+        figures = _figures(cursor, source)
         peaks = _peaks(cursor, source, standing)
-    for chart in charts.values():
-        _fill(chart, peaks)
-    return list(charts.values())
+    return [_chart(span, figures[span.name], peaks, more_wait=not standing.counted_all) for span in SPANS]
 
 
-def _figures(cursor: CursorWrapper, source: Source) -> list[tuple[str, int, int, int]]:
+def _chart(span: Span, figures: list[tuple[int, int]], peaks: list[int], *, more_wait: bool) -> Chart:
+    grains = span.step // GRAIN
+    waiting = [max(peaks[bar * grains : (bar + 1) * grains]) for bar in reversed(range(span.bars))]
+    return Chart(span, [taken for taken, _ in figures], [refused for _, refused in figures], waiting, more_wait)
+
+
+def _figures(cursor: CursorWrapper, source: Source) -> dict[str, list[tuple[int, int]]]:
+    """By the span's name: accepted and refused of each bar, the oldest first."""
     values: dict[str, Any] = {
         "names": [span.name for span in SPANS],
         "steps": [span.step for span in SPANS],
         "bars": [span.bars for span in SPANS],
     }
     cursor.execute(FIGURES, {"source": source.pk, "most_refused": MOST_REFUSED, **values})
-    rows: list[tuple[str, int, int, int]] = cursor.fetchall()
-    return rows
+    found: dict[str, list[tuple[int, int]]] = {span.name: [] for span in SPANS}
+    for name, _, accepted, refused in sorted(cursor.fetchall(), reverse=True):
+        found[name].append((accepted, refused))
+    return found
 
 
-def _add(chart: Chart, age: int, accepted: int, refused: int) -> None:
-    # A row written while the statement ran may be younger than its start.
-    place = chart.span.bars - 1 - max(0, age)
-    chart.accepted[place] += accepted
-    chart.refused[place] += refused
+def waiting_values(standing: Standing) -> dict[str, int]:
+    return {
+        "backlog": BACKLOG_SECONDS, "grain": GRAIN, "grains": GRAINS,
+        "most": MOST_COUNTED, "each": 1 + standing.waiting // SAMPLES,
+    }  # fmt: skip
 
 
 def _peaks(cursor: CursorWrapper, source: Source, standing: Standing) -> list[int]:
     """The most that waited at once in each grain, the newest first."""
-    values = {
-        "source": source.pk, "backlog": BACKLOG_SECONDS, "grain": GRAIN, "grains": GRAINS,
-        "most": MOST_COUNTED, "each": 1 + standing.waiting // SAMPLES,
-    }  # fmt: skip
-    cursor.execute(WAITING, values)
+    cursor.execute(WAITING, {"source": source.pk, **waiting_values(standing)})
     found = {age: (most, last) for age, most, last in cursor.fetchall()}
     _, level = found.get(GRAINS, (0, 0))
     peaks = []
@@ -207,10 +214,3 @@ def _peaks(cursor: CursorWrapper, source: Source, standing: Standing) -> list[in
         peaks.append(max(level, most))
         level = last
     return peaks[::-1]
-
-
-def _fill(chart: Chart, peaks: list[int]) -> None:
-    grains = chart.span.step // GRAIN
-    for place in range(chart.span.bars):
-        first = (chart.span.bars - 1 - place) * grains
-        chart.waiting[place] = max(peaks[first : first + grains])

@@ -53,7 +53,7 @@ def days_pass(days):
     for model, fields in (
         (EventPartition, ["opened_at", "passed_at"]),
         (RetentionWarning, ["warned_at", "expires_at", "ended_at"]),
-        (Batch, ["created_at", "closed_at"]),
+        (Batch, ["waiting_since", "created_at", "closed_at"]),
     ):
         for row in model.objects.all():
             changed = {name: getattr(row, name) - timedelta(days=days) for name in fields if getattr(row, name)}
@@ -194,6 +194,20 @@ def test_tenant_is_warned_twice_and_then_the_events_expire_with_their_reason(pau
     )
     assert not RetentionWarning.objects.filter(ended_at=None).exists()
     assert not Pending.objects.exists()
+
+
+def test_what_expires_has_waited_until_then_unless_it_was_given_up(paused):
+    for days in (24, 3):
+        days_pass(days)
+        run()
+    days_pass(3)
+    Event.objects.update(captured_at=database_now() - timedelta(days=30))
+    assert run().expired_events == 4
+    assert {
+        (event_id, (batch.closed_at - batch.waiting_since).days)
+        for batch in Batch.objects.all()
+        for event_id in batch.event_ids
+    } == {(7, 30), (8, 30), (9, 0), (10, 0)}
 
 
 def test_late_first_warning_puts_the_end_off(paused):

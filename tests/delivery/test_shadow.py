@@ -116,6 +116,7 @@ def test_switch_on_sends_what_was_chosen_and_says_why_the_rest_is_not(shadowed, 
     batch = Batch.objects.get(state=BatchState.DISCARDED)
     assert batch.reason.startswith(f"Captured in shadow, and left out when {owner.email} switched the source on (")
     assert batch.closed_at is not None
+    assert batch.waiting_since == Event.objects.get(name="Old").captured_at
     take_turn([shadowed.pk])
     assert sorted(call["event"] for call in segment.events("us", WRITE_KEY)) == ["Before", "New"]
     assert not GoingLive.objects.exists()

@@ -31,8 +31,12 @@ TEXT = [
     ("held-text", "surface"),
     ("info-text", "accent-soft"),
 ]
-# WCAG 2.2, 1.4.11: the outline of a control and of the focus needs 3 to 1.
-OUTLINES = [(name, ground) for name in ("control-border", "focus", "danger") for ground in ("page", "surface")]
+# WCAG 2.2, 1.4.11: the outline of a control and of the focus, and what a chart is read by, needs 3 to 1.
+OUTLINES = [
+    (name, ground)
+    for name in ("control-border", "focus", "danger", "accent", "waiting")
+    for ground in ("page", "surface")
+]
 
 
 def boom(request):

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -9,8 +10,8 @@ from delivery.choosing import close
 from delivery.enums import BatchState
 from delivery.models import Batch, Event, Refusal
 from delivery.outbox import capture
-from delivery.pages import figures
-from delivery.pages.figures import BAR_AREA, SPANS, Chart, charts_of
+from delivery.pages import figures, standing
+from delivery.pages.figures import BAR_AREA, GAP, SPANS, WAITING, Chart, charts_of, waiting_values
 from delivery.pages.standing import standing_of
 
 
@@ -72,9 +73,9 @@ def test_charts_stop_counting_refusals_at_many_and_say_so(source, call, monkeypa
 
 @pytest.mark.django_db
 def test_charts_are_two_queries(source, django_assert_num_queries):
-    standing = standing_of(source)
+    now = standing_of(source)
     with django_assert_num_queries(2):
-        charts_of(source, standing)
+        charts_of(source, now)
 
 
 @pytest.fixture
@@ -160,9 +161,59 @@ def test_a_long_backlog_is_told_by_samples_and_stops_at_many(source, backlog, mo
     monkeypatch.setattr(figures, "SAMPLES", 3)
     assert charts_of(source, standing_of(source))[0].waiting[-3:] == [2, 4, 5]
     monkeypatch.setattr(figures, "MOST_COUNTED", 4)
+    monkeypatch.setattr(standing, "MOST_COUNTED", 4)
     chart = charts_of(source, standing_of(source))[0]
     assert (chart.most_waiting, chart.up_to) == (4, "more than")
-    assert "more than <strong>4</strong> waiting" in render_to_string("delivery/chart.html", {"chart": chart})
+    assert "more than <strong>4</strong> waited over" in render_to_string("delivery/chart.html", {"chart": chart})
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_what_waited_before_is_counted_to_the_end(source, waited, monkeypatch):
+    monkeypatch.setattr(figures, "MOST_COUNTED", 4)
+    monkeypatch.setattr(standing, "MOST_COUNTED", 4)
+    waited(9, 900, 300)
+    chart = charts_of(source, standing_of(source))[0]
+    assert (chart.most_waiting, chart.up_to) == (9, "up to")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_what_was_accepted_before_the_clock_went_back_does_not_wait(source, waited):
+    waited(3, 300, -600)
+    assert waiting(source)[0] == [0] * 11 + [3]
+    assert standing_of(source).waiting == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("everything")
+def test_what_never_waited_is_not_read_for_what_did(source, waited):
+    waited(2, 900, 300)
+    with connection.cursor() as cursor:
+        cursor.execute(QUICK, {"source": source.pk, "tenant": source.tenant_id})
+        cursor.execute("ANALYZE delivery_batch")
+        cursor.execute(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {WAITING}", {**waiting_values(standing_of(source)), "source": source.pk}
+        )
+        (plan,) = cursor.fetchone()
+    assert waiting(source)[0] == [0] * 9 + [2, 2, 0]
+    assert 0 < rows_read(plan[0]["Plan"]) < 10
+
+
+QUICK = """
+INSERT INTO delivery_batch (
+    tenant_id, source_id, event_ids, event_count, bytes, state, reason, attempts_made, tries, crashes, ambiguous_region,
+    waiting_since, created_at, closed_at
+) SELECT %(tenant)s, %(source)s, ARRAY[n], 1, 40, 'accepted', '', 1, 1, 0, '', at, at, at + interval '1 second'
+FROM generate_series(1, 5000) AS n CROSS JOIN LATERAL (SELECT now() - make_interval(secs => n * 100) AS at) AS made
+"""
+
+
+def rows_read(node):
+    """Of the batches, by all parts of the plan."""
+    own = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+    here = own if node.get("Relation Name") == "delivery_batch" else 0
+    return here + sum(map(rows_read, node.get("Plans", [])))
 
 
 def test_bars_are_as_high_as_their_counts():
@@ -177,5 +228,5 @@ def test_bars_are_as_high_as_their_counts():
 def test_a_single_refused_event_among_many_is_seen_and_stays_within():
     bar = Chart(SPANS[2], [1_000_000] + [0] * 6, [1] + [0] * 6, [0] * 7).bars[0]
     assert bar.refused_height == 2
-    assert bar.accepted_height + bar.refused_height == BAR_AREA
+    assert bar.accepted_height + GAP + bar.refused_height == BAR_AREA
     assert bar.refused_y == 0
