@@ -1,3 +1,6 @@
+from tenants.enums import Role
+
+
 class ScopeError(RuntimeError):
     """A tenant's data was asked for without saying whose."""
 
@@ -8,6 +11,14 @@ class TenantError(ValueError):
 
 class MemberError(TenantError):
     """A change of who belongs to a tenant that must not be; the message says why and what to do."""
+
+
+class RoleConflictError(TenantError):
+    """A member has another role by now than the form showed to whoever sent it: `role`."""
+
+    def __init__(self, role: Role) -> None:
+        super().__init__("Somebody changed this role meanwhile. Nothing was changed.")
+        self.role = role
 
 
 class InvitationError(TenantError):

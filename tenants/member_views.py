@@ -5,6 +5,7 @@ Who sends such a form twice may have no right to its page any more the second ti
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -16,11 +17,14 @@ from django.views.decorators.http import require_GET, require_http_methods
 from tenants import members as services
 from tenants.access import TenantRequest, tenant_view
 from tenants.enums import Role
-from tenants.errors import MemberError
+from tenants.errors import MemberError, RoleConflictError
 from tenants.forms import RoleForm
 from tenants.models import Membership
 from tenants.once import NothingDone, sent_once
 from tenants.queries import members_of, page_of, searched
+
+SEEN: Final = "seen"
+"""The field with the role that the page showed."""
 
 get_or_post = require_http_methods(["GET", "POST"])
 
@@ -43,14 +47,20 @@ def member(request: TenantRequest, user_id: int) -> HttpResponseBase:
     if shown is None:
         return _refused(request, services.GONE)
     form = RoleForm(request.POST or None, giver=request.membership, initial={"role": shown.role})
+    seen, is_conflict = request.POST.get(SEEN, shown.role), False
     if request.method == "POST":
         _require_right(request, shown)
         if form.is_valid():
             role: Role = form.cleaned_data["role"]
-            change = partial(services.change_role, request.tenant, shown.user, role, by=request.user)
-            return _carry_out(request, change, f"{shown.user} is {role.label.lower()} now.")
+            change = partial(services.change_role, request.tenant, shown.user, role, by=request.user, seen=seen)
+            try:
+                return _carry_out(request, change, f"{shown.user} is {role.label.lower()} now.")
+            except RoleConflictError as conflict:
+                seen = shown.role = conflict.role
+                is_conflict = True
     may_change = request.membership.may_change(shown)
-    return render(request, "tenants/member.html", {"form": form, "shown": shown, "may_change": may_change})
+    context = {"form": form, "shown": shown, "may_change": may_change, "seen": seen, "is_conflict": is_conflict}
+    return render(request, "tenants/member.html", context, status=409 if is_conflict else 200)
 
 
 @sent_once

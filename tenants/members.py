@@ -10,7 +10,7 @@ from django.db import transaction
 from tenants import mails
 from tenants.audit import note
 from tenants.enums import Role
-from tenants.errors import MemberError
+from tenants.errors import MemberError, RoleConflictError
 from tenants.invitations import revoke_invitations_above, revoke_invitations_by
 from tenants.models import Membership, Tenant, User
 
@@ -20,12 +20,17 @@ LAST_OWNER = "A company keeps at least one owner. Make somebody else an owner fi
 
 
 @transaction.atomic
-def change_role(tenant: Tenant, user: User, role: Role, *, by: User) -> None:
-    """Give a member another role, and end the invitations to a higher one that they sent. Raises MemberError."""
+def change_role(tenant: Tenant, user: User, role: Role, *, by: User, seen: str | None = None) -> None:
+    """Give a member another role, and end the invitations to a higher one that they sent.
+
+    `seen` is the role that `by` was shown; without one nobody looked before. Raises MemberError, and RoleConflictError.
+    """
     actor, member = _lock(tenant, by, user)
     _require(actor.may_change(member) and Role(actor.role).includes(Role(role)))
     if member.role == role:
         return
+    if seen not in {None, member.role}:
+        raise RoleConflictError(Role(member.role))
     if member.is_owner:
         _require_another_owner(member)
     before, member.role = member.role, role

@@ -8,7 +8,7 @@ from django.core import mail
 from django.db import connection
 
 from tenants.enums import Role
-from tenants.errors import MemberError
+from tenants.errors import MemberError, RoleConflictError
 from tenants.invitations import invite
 from tenants.members import GONE, LAST_OWNER, NOT_YOURS, change_role, leave_tenant, remove_member, transfer_ownership
 from tenants.models import AuditEntry, Invitation, Membership
@@ -124,6 +124,16 @@ def test_change_role_to_the_same_changes_and_tells_nothing(tenant, owner, viewer
         change_role(tenant, viewer, Role.VIEWER, by=owner)
     assert mail.outbox == []
     assert deeds(tenant) == []
+
+
+def test_change_role_from_an_old_page_changes_and_tells_nothing(
+    tenant, owner, viewer, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True), pytest.raises(RoleConflictError) as caught:
+        change_role(tenant, viewer, Role.OWNER, by=owner, seen="admin")
+    assert (caught.value.role, mail.outbox, deeds(tenant)) == (Role.VIEWER, [], [])
+    change_role(tenant, viewer, Role.VIEWER, by=owner, seen="admin")
+    assert (role_of(tenant, viewer), deeds(tenant)) == ("viewer", [])
 
 
 def revoked(tenant):
@@ -268,3 +278,17 @@ def test_a_change_of_members_lets_rows_of_the_tenant_be_written_meanwhile(tenant
             Membership.objects.create(tenant=tenant, user=make_user("new@acme.test"), role=Role.VIEWER)
 
         assert at_once(write) == [None]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_give_a_member_another_role_at_once_are_told_of_each_other(tenant, owner, admin):
+    other, told = second(tenant, Role.OWNER), []
+
+    def give(role, by):
+        try:
+            change_role(tenant, admin, role, by=by, seen="admin")
+        except RoleConflictError as conflict:
+            told.append(conflict.role)
+
+    assert at_once(lambda: give(Role.VIEWER, owner), lambda: give(Role.OWNER, other)) == [None, None]
+    assert told == [role_of(tenant, admin)]

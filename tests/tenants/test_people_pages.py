@@ -17,6 +17,7 @@ from tenants.invitations import PAUSE, accept_invitation, invite, revoke_invitat
 from tenants.members import GONE as MEMBER_GONE
 from tenants.members import remove_member
 from tenants.models import AuditEntry, Membership, User
+from tenants.once import TWICE
 from tenants.scoping import scope
 from tests.conftest import PASSWORD, logged_in, make_user
 from tests.tenants.test_once import waiting_for_locks
@@ -128,6 +129,56 @@ def test_member_page_changes_a_role(owner_client, viewer):
     response = owner_client.post(url("member", viewer.pk), {"role": "admin"}, follow=True)
     assert "viewer@acme.test is admin now." in response.content.decode()
     assert viewer.memberships.get().role == "admin"
+
+
+def shown_role(client, user):
+    """What a browser sends along of the form of this member's page, besides the role that is chosen."""
+    page = client.get(url("member", user.pk)).content.decode()
+    return dict(re.findall(r'<input type="hidden" name="(seen|once)" value="([^"]+)"', page))
+
+
+def test_old_page_of_a_role_undoes_no_change_of_somebody_else(owner_client, admin_client, tenant, owner, viewer):
+    old = shown_role(admin_client, viewer)
+    owner_client.post(url("member", viewer.pk), {"role": "admin"})
+    invite(tenant, ANN, Role.ADMIN, by=viewer)
+    answer = admin_client.post(url("member", viewer.pk), old | {"role": "viewer"})
+    assert answer.status_code == 409
+    assert "viewer@acme.test is admin now." in answer.content.decode()
+    assert 'value="viewer" selected' in answer.content.decode()
+    with scope(tenant.pk):
+        assert (viewer.memberships.get().role, tenant.invitations.get().revoked_at) == ("admin", None)
+        assert AuditEntry.objects.filter(deed="changed the role of").count() == 1
+
+    again = dict(re.findall(r'name="(seen)" value="(\w+)"', answer.content.decode()))
+    assert admin_client.post(url("member", viewer.pk), again | {"role": "viewer"}).status_code == 302
+    assert viewer.memberships.get().role == "viewer"
+
+
+def test_mistake_in_a_role_hides_no_change_of_somebody_else(owner_client, admin_client, viewer):
+    old = shown_role(admin_client, viewer)
+    owner_client.post(url("member", viewer.pk), {"role": "admin"})
+    mistaken = admin_client.post(url("member", viewer.pk), old | {"role": "king"}).content.decode()
+    assert f'name="seen" value="{old["seen"]}"' in mistaken
+
+
+def test_roles_given_one_after_the_other_from_one_page_are_never_called_done_and_are_not(owner_client, viewer):
+    """As a browser's Back button does, which keeps the page as it was."""
+    page, path = shown_role(owner_client, viewer), url("member", viewer.pk)
+    assert owner_client.post(path, page | {"role": "admin"}).status_code == 302
+    conflict = owner_client.post(path, page | {"role": "viewer"})
+    assert conflict.status_code == 409
+    owner_client.post(path, {"seen": "admin", "role": "viewer"})
+    told = owner_client.post(path, page | {"role": "admin"}, follow=True).content.decode()
+    assert (viewer.memberships.get().role, TWICE in told) == ("admin", False)
+
+
+def test_role_that_is_sent_twice_is_given_once(owner_client, tenant, viewer):
+    form = shown_role(owner_client, viewer) | {"role": "admin"}
+    for _ in range(2):
+        told = owner_client.post(url("member", viewer.pk), form, follow=True).content.decode()
+        assert "viewer@acme.test is admin now." in told
+    with scope(tenant.pk):
+        assert AuditEntry.objects.filter(deed="changed the role of").count() == 1
 
 
 def test_the_last_owner_is_told_why_not(owner_client, owner):
