@@ -68,14 +68,14 @@ CROSS JOIN LATERAL (
         SELECT state, event_count, event_ids FROM delivery_batch WHERE source_id = source.id AND state = 'open'
         UNION ALL
         SELECT state, event_count, event_ids FROM delivery_batch
-        WHERE source_id = source.id AND state IN ('set_aside', 'quarantined')
+        WHERE source_id = source.id AND state IN ('set_aside', 'quarantined') AND NOT again
     ) AS batch
     WHERE event_ids[cardinality(event_ids)] >= asked.after_id AND event_ids[cardinality(event_ids)] < asked.before_id
 ) AS batches
 WHERE pending.count + batches.open + batches.set_aside + batches.quarantined > 0
 ORDER BY source.id
 """
-# Two arms, because each has a partial index of its own.
+# Two arms, because each has a partial index of its own. What is given up again was accepted before.
 
 
 def owed(asked: Iterable[tuple[int, int, int]]) -> list[Owed]:

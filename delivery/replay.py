@@ -18,7 +18,7 @@ from django.db.models.functions import Concat
 from delivery.batching import new_batch
 from delivery.bodies import PAYLOAD_BYTES
 from delivery.clock import ClockTimestamp
-from delivery.enums import BatchState
+from delivery.enums import GIVEN_UP, BatchState
 from delivery.errors import ReplayError
 from delivery.lanes import lock_source
 from delivery.models import Batch, Event, Lane, Replay
@@ -132,11 +132,11 @@ def _lock(source: Source, selection: Selection) -> None:
         raise ReplayError("The source's region was changed just now. Nothing was replayed; count again first.")
     if source.state == SourceState.DISCONNECTED:
         raise ReplayError("The source is disconnected and has no write key. Reconnect it first; nothing was replayed.")
-    given_up = Batch.objects.filter(pk__in={each.batch_id for each in selection.events if not each.accepted})
+    given_up = Batch.objects.filter(pk__in={each.batch_id for each in selection.events if each.given_up})
     changed = {
         batch_id
         for batch_id, state in given_up.order_by("pk").select_for_update().values_list("pk", "state")
-        if state not in {BatchState.SET_ASIDE, BatchState.QUARANTINED}
+        if state not in GIVEN_UP
     }
     selection.events = [each for each in selection.events if each.batch_id not in changed]
     if not selection.events:
@@ -200,7 +200,7 @@ def _origin(each: Candidate) -> int:
 
     So that answer speaks for the replay as it does for halves, and nothing is sent that is known to be accepted.
     """
-    return each.batch_id if each.answer_due and not each.accepted else 0
+    return each.batch_id if each.answer_due and each.given_up else 0
 
 
 def _leave_behind(made: Replay, chosen: Sequence[Candidate]) -> None:
@@ -210,9 +210,9 @@ def _leave_behind(made: Replay, chosen: Sequence[Candidate]) -> None:
     """
     taken: defaultdict[int, set[int]] = defaultdict(set)
     for each in chosen:
-        if not each.accepted:
+        if each.given_up:
             taken[each.batch_id].add(each.id)
-    given_up = Batch.objects.filter(pk__in=list(taken), state__in=[BatchState.SET_ASIDE, BatchState.QUARANTINED])
+    given_up = Batch.objects.filter(pk__in=list(taken), state__in=GIVEN_UP)
     for batch in given_up.order_by("pk"):
         _keep_rest(batch, taken[batch.pk])
     reason = Concat(Value(f"Replay {made.pk} sends its events again. Before: "), F("reason"))

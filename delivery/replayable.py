@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from delivery.clock import database_now
-from delivery.enums import BatchState
+from delivery.enums import GIVEN_UP, BatchState
 from delivery.errors import ReplayError
 from delivery.first_ids import begin_of, end_of
 from delivery.holding import LINE, batches_holding
@@ -30,7 +30,7 @@ NO_END: Final = 2**52
 Progress = Callable[[int, int], None]
 """Is told how many events were looked at, and of how many."""
 
-ENDED: Final = (BatchState.ACCEPTED, BatchState.QUARANTINED, BatchState.SET_ASIDE)
+ENDED: Final = (BatchState.ACCEPTED, *GIVEN_UP)
 """The states of the newest batch of an event that can be sent again."""
 
 
@@ -73,11 +73,15 @@ class Reach(StrEnum):
 
 
 class Candidate(NamedTuple):
-    """`answer_due`: an attempt of its batch, or of one that it came from, has no recorded end and may still get one."""
+    """`accepted`: once, though the newest batch with it may have been given up since.
+
+    `answer_due`: an attempt of its batch, or of one that it came from, has no recorded end and may still get one.
+    """
 
     id: int
     bytes: int
     batch_id: int
+    given_up: bool
     accepted: bool
     reach: Reach
     reached_at: datetime | None
@@ -134,8 +138,9 @@ def _sort(
         selection.gone += 1
     elif not criteria.answer or criteria.answer in past.answers:
         reach = _reach(past, now)
+        given_up = past.state in GIVEN_UP
         selection.events.append(
-            Candidate(*event, past.batch_id, past.accepted, reach, past.reached_at, past.answer_due)
+            Candidate(*event, past.batch_id, given_up, past.accepted, reach, past.reached_at, past.answer_due)
         )
 
 

@@ -152,7 +152,7 @@ SELECT EXISTS (
 ) OR EXISTS (
     SELECT 1 FROM (
         SELECT event_ids FROM delivery_batch WHERE state = 'open'
-        UNION ALL SELECT event_ids FROM delivery_batch WHERE state IN ('set_aside', 'quarantined')
+        UNION ALL SELECT event_ids FROM delivery_batch WHERE state IN ('set_aside', 'quarantined') AND NOT again
     ) AS batch WHERE event_ids[1] < %(end)s AND event_ids[cardinality(event_ids)] >= %(first)s
 )
 """
@@ -217,7 +217,7 @@ def _drop(cursor: Any, partition: EventPartition) -> bool:
 
 
 OLD_BATCH: Final = f"""
-closed_at < %(batches)s AND state NOT IN ('open', 'set_aside', 'quarantined')
+closed_at < %(batches)s AND (again OR state NOT IN ('set_aside', 'quarantined'))
 AND event_ids[cardinality(event_ids)] < (SELECT coalesce(min(first_id), 0) FROM ({CATALOG}) AS part)
 """  # noqa: S608  # only constants of ours are put in; values are parameters
 OLD_REPLAY: Final = """

@@ -79,6 +79,36 @@ def test_replay_counts_each_event_once(source, segment, set_aside, call):
     ]  # fmt: skip
 
 
+@pytest.fixture
+def again(source, segment, call):
+    """The ids of two events that Segment accepted, and that were sent again and set aside then."""
+    event_ids = capture_many(source.tenant_id, [call] * 2).event_ids
+    take_turn([source.pk])
+    segment.fault("us", "status", status=501, count=1)
+    ask(source, "before", event_ids=event_ids)
+    take_turn([source.pk])
+    states = list(Batch.objects.order_by("pk").values_list("state", "again"))
+    assert states == [("accepted", False), ("set_aside", True)]
+    Lane.objects.update(not_before=None)
+    return event_ids
+
+
+def test_replay_of_what_was_accepted_and_then_given_up_leaves_nothing_behind(source, again):
+    ask(source, batch_ids=[Batch.objects.latest("pk").pk])
+    take_turn([source.pk])
+    assert list(Batch.objects.order_by("pk").values_list("state", "event_ids")) == [
+        (state, again) for state in ("accepted", "replayed", "accepted")
+    ]
+
+
+def test_replay_of_one_of_what_was_accepted_and_then_given_up_leaves_the_other(source, again):
+    ask(source, event_ids=again[:1])
+    rest, sent = Batch.objects.order_by("pk")[2:]
+    assert [(each.state, each.event_ids, each.again) for each in (rest, sent)] == [
+        ("set_aside", again[1:], True), ("open", again[:1], True),
+    ]  # fmt: skip
+
+
 def test_replay_of_one_event_leaves_the_others_set_aside(source, set_aside):
     event_ids = set_aside(hours=2)
     ask(source, event_ids=event_ids[1:2])

@@ -99,6 +99,20 @@ def test_partition_past_its_retention_is_dropped_when_its_events_are_done_with(l
         assert cursor.fetchone() == (None,)
 
 
+@pytest.mark.parametrize("state", ["set_aside", "quarantined"])
+def test_what_was_accepted_before_and_is_given_up_again_is_not_owed(log, source, told, state):
+    event_ids = [old_event(source, 7)]
+    for each, again in (("accepted", False), (state, True)):
+        old_batch(source, event_ids, each, again=again)
+    days_pass(27)
+    assert run() == Report()
+    days_pass(4)
+    assert preview() == run() == Report(partitions=1)
+    days_pass(60)
+    assert run().batches == 2
+    assert (told, Batch.objects.count()) == ([], 0)
+
+
 @pytest.mark.parametrize("state", ["open", "set_aside", "quarantined"])
 def test_partition_stays_while_a_batch_owes_one_of_its_events(log, source, state):
     old_batch(source, [old_event(source, 7)], state)

@@ -9,6 +9,8 @@ from delivery.enums import BatchState
 from delivery.models import Batch, Pending, Replay
 from delivery.outbox import capture
 from delivery.pages import resend_views
+from delivery.replay import replay
+from delivery.replayable import Criteria
 from tenants.models import AuditEntry
 from tenants.scoping import every_tenant
 
@@ -95,6 +97,21 @@ def test_all_that_was_given_up_is_sent_again_once(source, admin_client, given_up
         text = admin_client.post(address, form, follow=True).content.decode()
         assert "2 events are on the way to Segment again." in text
     assert len(replays()) == 1
+
+
+def test_what_was_accepted_and_given_up_when_it_was_sent_again_is_sent_once_more(source, admin_client, call):
+    with every_tenant():
+        ids = capture(source.tenant_id, call).event_ids
+        Pending.objects.all().delete()
+        close(new_batch(source.pk, source.tenant_id, ids, 20), BatchState.ACCEPTED, "")
+        replay(source, Criteria(event_ids=ids), token="once", requested_by="somebody")
+        close(Batch.objects.get(state=BatchState.OPEN), BatchState.SET_ASIDE, "Too long ago.")
+    response = admin_client.get(everything_of(source))
+    assert "Segment has accepted it before." in response.content.decode()
+    admin_client.post(everything_of(source), form_of(response))
+    assert set_aside() == []
+    text = admin_client.get(everything_of(source), follow=True).content.decode()
+    assert "Nothing is set aside or quarantined" in text
 
 
 def test_very_much_that_was_given_up_is_sent_again_in_parts_the_oldest_first(source, admin_client, call, monkeypatch):
