@@ -115,7 +115,7 @@ class Standing:
     def seconds_left(self) -> int | None:
         """Until the backlog is done at the present pace; None when it does not get shorter."""
         fewer = self.paced - self.arrived
-        return round(self.waiting * PACE_SECONDS / fewer) if fewer > 0 else None
+        return max(1, round(self.waiting * PACE_SECONDS / fewer)) if fewer > 0 else None
 
     @property
     def hold_label(self) -> str:

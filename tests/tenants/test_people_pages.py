@@ -208,7 +208,9 @@ def test_old_page_of_somebody_gone_leads_to_the_list_and_says_so(owner_client, t
 
 
 def test_transfer_asks_first_and_swaps(owner_client, owner, viewer):
-    assert "Transfer ownership to viewer@acme.test?" in owner_client.get(url("transfer", viewer.pk)).content.decode()
+    page = owner_client.get(url("transfer", viewer.pk)).content.decode()
+    assert "Transfer ownership to viewer@acme.test?" in page
+    assert "<li>Invitations to become an owner that you have sent and nobody has accepted are revoked.</li>" in page
     assert owner.memberships.get().role == "owner"
     owner_client.post(url("transfer", viewer.pk))
     assert (owner.memberships.get().role, viewer.memberships.get().role) == ("admin", "owner")

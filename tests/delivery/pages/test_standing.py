@@ -79,7 +79,7 @@ def test_kind_is_the_first_thing_to_know(facts, kind):
             UNVERIFIED,
             "Unverified: Segment answers “accepted”, last 12 seconds ago, and it answers so to a wrong key, too",
         ),
-        (UNVERIFIED, "nobody has seen an event arrive yet. <a id="),
+        (UNVERIFIED, "nobody has seen an event arrive with this write key and region yet. <a id="),
         (
             {**UNVERIFIED, "is_proven": False, "waiting": 2, "oldest_waiting": ago(1)},
             "Unverified: nothing was accepted with this write key and region yet, 2 on their way. <a id=",
@@ -93,6 +93,7 @@ def test_kind_is_the_first_thing_to_know(facts, kind):
         ({"last_accepted_at": NOW}, "Working: last event accepted just now."),
         ({**BACKLOG, "paced": 301}, "1,204 events wait, the oldest for 4 minutes."),
         ({**BACKLOG, "paced": 301}, "At the pace of the last minute that is done in about 4 minutes."),
+        ({**BACKLOG, "waiting": 1, "paced": 200}, "At the pace of the last minute that is done in about 1 second."),
         ({**BACKLOG, "paced": 602, "arrived": 301}, "At the pace of the last minute that is done in about 4 minutes."),
         ({**BACKLOG, "paced": 301, "arrived": 301}, "as many events came as Segment accepted, or more, so it does not"),
         ({**BACKLOG, "paced": 301, "arrived": 500}, "it does not get shorter."),
@@ -114,6 +115,21 @@ def test_kind_is_the_first_thing_to_know(facts, kind):
 )
 def test_sentence_says_how_it_stands(source, facts, words):
     assert words in sentence(source, facts)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"last_accepted_at": ago(12)}, "Last event accepted 12 seconds ago."),
+        ({"last_accepted_at": NOW}, "Last event accepted just now."),
+        (UNVERIFIED, "last 12 seconds ago, and nobody has seen an event arrive with this write key and region yet."),
+        ({**UNVERIFIED, "is_proven": False}, "Nothing was accepted with this write key and region yet."),
+    ],
+)
+def test_line_says_how_it_stands(source, facts, words):
+    context = {"standing": Standing(**QUIET | facts), "source": source, "waits": 0, "tenant": source.tenant}
+    assert words in " ".join(render_to_string("delivery/line.html", context).split())
 
 
 @pytest.mark.django_db
