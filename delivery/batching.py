@@ -140,9 +140,9 @@ def new_batch(source_id: int, tenant_id: int, event_ids: Sequence[int], size: in
     return batch
 
 
-def payloads_of(batch: Batch) -> list[str]:
-    """The texts of the batch's events, in its order; fewer when some were erased."""
-    return _read(batch.event_ids, min(batch.event_ids), max(batch.event_ids))[0]
+def payloads_of(batch: Batch) -> tuple[list[str], datetime | None]:
+    """The texts of the batch's events, in its order, fewer when some were erased; and when the first was captured."""
+    return _read(batch.event_ids, min(batch.event_ids), max(batch.event_ids))
 
 
 def _read(ids: str | list[int], first: int, last: int) -> tuple[list[str], datetime | None]:

@@ -82,7 +82,8 @@ def breakers() -> dict[str, Breaker]:
     except RedisUnavailableError:
         return {region: Breaker() for region in Region.values}
     states = zip(Region.values, found[::2], found[1::2], strict=True)
-    return {region: Breaker(failing, bool(probes)) for region, failing, probes in states}
+    # What lasts longer than any probe is of before Redis' clock was put back: the next permit takes it away.
+    return {region: Breaker(failing, 0 <= left <= PROBE_SECONDS * 1_000) for region, failing, left in states}
 
 
 def let_through(lanes: Iterable[Due]) -> list[Due]:
@@ -120,7 +121,7 @@ def _read(redis: Redis) -> list[int]:
     for region in Region.values:
         failing, probe = keys(region)
         pipeline.scard(failing)
-        pipeline.exists(probe)
+        pipeline.pttl(probe)
     return list(pipeline.execute())
 
 

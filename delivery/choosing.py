@@ -44,11 +44,19 @@ def next_parcel(
         if rejected and _open(lease.source_id).count() < OPEN_BATCHES and (parcel := cut(lease, at_most)):
             return parcel
         reason = _settle(batch, region) or (CRASHED if batch.crashes >= CRASHES else "")
-        payloads = [] if reason else payloads_of(batch)
+        payloads = [] if reason else _texts(batch)
         if payloads:
             return Parcel(batch, payloads, suspected=suspected)
         close(batch, BatchState.SET_ASIDE if reason else BatchState.DISCARDED, reason or EVENTS_GONE)
     return cut(lease, at_most) if _may_open(lease.source_id, in_flight) else None
+
+
+def _texts(batch: Batch) -> list[str]:
+    """Those of its events. A batch that was cut and never begun learns from them since when it waits, as in `cut`."""
+    payloads, captured_at = payloads_of(batch)
+    if captured_at and not (batch.attempts_made or batch.parent_id or batch.replay_id):
+        batch.waiting_since = min(batch.waiting_since, captured_at)
+    return payloads
 
 
 def is_clear(source_id: int, in_flight: Collection[int]) -> bool:

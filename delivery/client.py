@@ -14,6 +14,7 @@ import httpcore
 from django.conf import settings
 from django.db import connection
 
+from delivery.bodies import Body
 from delivery.clock import estimated_now
 from delivery.deadline import DeadlineBackend, deadline
 from delivery.errors import InsecureUrlError
@@ -34,11 +35,12 @@ ANSWER_BYTES: Final = 16_384
 
 
 def post_batch(
-    url: str, write_key: Secret, body: bytes, *, number: int = 1, before: Callable[[], None] = lambda: None
+    url: str, write_key: Secret, body: bytes | Body, *, number: int = 1, before: Callable[[], None] = lambda: None
 ) -> Answer:
     """POST a batch body to a `batch_url`; `number` counts the attempts. Raises nothing for what the other side does.
 
-    `before` is called when a connection stands and nothing of the request has left: what it raises is raised here.
+    `before` is called when a connection stands and nothing of the request has left: what it raises is raised here. A
+    `Body` is made after that.
 
     No transaction may be open: it would stay open for as long as Segment likes.
     """
@@ -51,8 +53,8 @@ def post_batch(
             http.stream(
                 "POST",
                 url,
-                headers=_headers(write_key, number),
-                content=body,
+                headers=_headers(write_key, number, len(body)),
+                content=body if isinstance(body, bytes) else iter(body),
                 extensions={"timeout": _TIMEOUTS, "trace": partial(_call_before, before)},
             ) as response,
         ):
@@ -73,10 +75,11 @@ _FAILURES: Final = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.P
 """What the other side can do: httpcore's errors have no class in common."""
 
 
-def _headers(write_key: Secret, number: int) -> list[tuple[str, str]]:
+def _headers(write_key: Secret, number: int, length: int) -> list[tuple[str, str]]:
     headers = [
         ("Authorization", _basic(write_key)),
         ("Content-Type", "application/json"),
+        ("Content-Length", str(length)),
         ("User-Agent", f"{settings.INTEGRATION_SLUG}/{settings.INTEGRATION_VERSION}"),
         ("Accept-Encoding", "identity"),
     ]

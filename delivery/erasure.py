@@ -5,6 +5,7 @@ to wait instead, and a minute later nobody is at it any more.
 """
 
 import logging
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -178,7 +179,9 @@ PLACES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A value that names the person in a call, and how it is written in the call's text in small letters."""
+    """A value that names the person in a call, and how it is written in the call's text in small letters: an address
+    without the quotes, because blanks may be beside it.
+    """
 
     field: str
     value: str
@@ -188,7 +191,12 @@ class Name:
 def names_of(tenant_id: int, looked_for: Iterable[Sequence[str]]) -> list[Name]:
     """Of pairs of a PersonField and a value: these, and what a source's rule that hashes makes of them."""
     hashes = [(field, hashed(tenant_id, value)) for field, value in looked_for]
-    return [Name(field, value, orjson.dumps(value).decode().lower()) for field, value in (*looked_for, *hashes)]
+    return [Name(field, value, _written(field, value)) for field, value in (*looked_for, *hashes)]
+
+
+def _written(field: str, value: str) -> str:
+    quoted = orjson.dumps(value).decode().lower()
+    return quoted[1:-1] if field == PersonField.EMAIL else quoted
 
 
 def _about(rows: Sequence[Row], names: Sequence[Name]) -> Iterator[Row]:
@@ -235,17 +243,25 @@ def _erase_refusals(erasure: Erasure) -> Progress:
         cursor.execute(REFUSALS, {"tenant": erasure.tenant_number, "after": place["after"], "chunk": CHUNK})
         rows = cursor.fetchall()
         names = names_of(erasure.tenant_number, erasure.looked_for)
-        values = {name.value.lower() for name in names}
-        gone = [pk for pk, user_id, excerpt in rows if _holds(user_id, excerpt, values)]
+        texts = [(pk, f'"{user_id}" {excerpt}'.lower()) for pk, user_id, excerpt in rows]
+        gone = [pk for pk, text in texts if any(_holds(text, name) for name in names)]
         cursor.execute("DELETE FROM delivery_refusal WHERE id = ANY(%s)", [gone])
     erasure.add("refused calls", len(gone))
     place["after"] = rows[-1][0] if rows else place["after"]
     return Progress.MORE if len(rows) == CHUNK else Progress.DONE
 
 
-def _holds(user_id: str, excerpt: str, values: set[str]) -> bool:
-    text = excerpt.lower()
-    return user_id.lower() in values or any(f'"{value}"' in text or f"'{value}'" in text for value in values)
+BLANKS: Final = r"(\s|\\[nrt])*"
+"""As they are written in JSON and in Python."""
+
+
+def _holds(text: str, name: Name) -> bool:
+    """Whether the text, in small letters, has the name between quotes."""
+    value = name.value.lower()
+    if value not in text:
+        return False
+    blanks = BLANKS if name.field == PersonField.EMAIL else ""
+    return re.search(f"[\"']{blanks}{re.escape(value)}{blanks}[\"']", text) is not None
 
 
 ORPHANS: Final = """

@@ -7,7 +7,7 @@
 -- ARGV[3]: so many failing sources open the breaker. ARGV[4]: seconds that a probe lasts.
 -- ARGV[5]: the wait, in microseconds, of whoever the breaker keeps out. ARGV[6]: the source that asks.
 -- ARGV[7]: microseconds until the request can begin; its wait counts from then. ARGV[8]: microseconds that it may begin
--- late: the key's next one is that much later. Neither is more than ARGV[2].
+-- late: the key's next one is that much later. Neither is more than ARGV[2]. ARGV[9]: milliseconds that KEYS[3] lasts.
 -- Gives back the wait and the number of failing sources. A permit is taken only when the wait is one that is accepted.
 -- A wait of -1: use your own share.
 local time = redis.call('TIME')
@@ -20,6 +20,10 @@ local span = tonumber(ARGV[8])
 -- In the last second nobody gets one, so that the permits of the shares have left the second that counts.
 local shared = redis.call('PTTL', KEYS[3])
 if shared > 1100 then
+    if shared > tonumber(ARGV[9]) then
+        -- The clock was put back since: the key would last as much longer.
+        redis.call('PEXPIRE', KEYS[3], ARGV[9])
+    end
     return {-1, 0}
 elseif shared >= 0 then
     return {patience + 1 + shared * 1000, 0}
@@ -42,8 +46,14 @@ end
 local wait = free - now
 local failing = KEYS[5] and redis.call('SCARD', KEYS[5]) or 0
 if wait <= patience then
-    if KEYS[5] and failing >= tonumber(ARGV[3]) and not redis.call('SET', KEYS[6], ARGV[6], 'NX', 'EX', ARGV[4]) then
-        return {tonumber(ARGV[5]), failing}
+    if KEYS[5] and failing >= tonumber(ARGV[3]) then
+        if redis.call('PTTL', KEYS[6]) > ARGV[4] * 1000 then
+            -- The clock was put back since: the probe has ended, or its request is tried again.
+            redis.call('DEL', KEYS[6])
+        end
+        if not redis.call('SET', KEYS[6], ARGV[6], 'NX', 'EX', ARGV[4]) then
+            return {tonumber(ARGV[5]), failing}
+        end
     end
     local next = free + span + interval
     local milliseconds = math.ceil((lead + next - now) / 1000)

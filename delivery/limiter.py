@@ -49,6 +49,8 @@ OWN_SHARE: Final = -1
 FIRST_SECONDS: Final = REST_SECONDS + 1
 """After Redis failed, the first permit of this process' own share: it has asked Redis again by then."""
 
+SHARED_MILLISECONDS: Final = round((FIRST_SECONDS + 1) * 1_000)
+
 SCRIPT: Final = (Path(__file__).parent / "gcra.lua").read_text()
 
 
@@ -155,7 +157,7 @@ def _permits(asked: Sequence[Asked], redis: Redis) -> list[int]:
 
 def _return_together(asked: Sequence[Asked], redis: Redis) -> list[int]:
     """The first process that finds Redis back makes all wait for the others, who still leave it alone."""
-    redis.set(SHARED, 1, nx=True, px=round((FIRST_SECONDS + 1) * 1_000))
+    redis.set(SHARED, 1, nx=True, px=SHARED_MILLISECONDS)
     return _permits(asked, redis)
 
 
@@ -165,7 +167,7 @@ def _question(asked: Asked) -> dict[str, Any]:
         names += breaker.keys(asked.region)
     kept_out = round(breaker.KEPT_OUT_SECONDS * 1_000_000)
     limits = [INTERVAL, PATIENCE, breaker.FAILING_SOURCES, breaker.PROBE_SECONDS, kept_out]
-    return {"keys": names, "args": [*limits, asked.source_id, asked.lead, asked.span]}
+    return {"keys": names, "args": [*limits, asked.source_id, asked.lead, asked.span, SHARED_MILLISECONDS]}
 
 
 @cache

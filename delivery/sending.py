@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -12,7 +11,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from delivery import client, clock
 from delivery.batching import Parcel
-from delivery.bodies import body
+from delivery.bodies import Body
 from delivery.enums import Outcome
 from delivery.lanes import LEASE_SECONDS, Lease
 from delivery.limiter import Permit, keep
@@ -42,10 +41,10 @@ def start(sent: Sent, payloads: list[str], permit: Permit) -> "Future[Answer]":
 
 
 def _request(sent: Sent, payloads: list[str], permit: Permit, url: str) -> Answer:
-    """The permit's moment is waited for with body and connection ready: to look a host up and shake hands takes several
-    ways there and back, and requests that left evenly would arrive together.
+    """The permit's moment is waited for with payloads and connection ready: to look a host up and shake hands takes
+    several ways there and back, and requests that left evenly would arrive together.
     """
-    content = body(payloads, clock.estimated_now() + timedelta(seconds=permit.seconds_left))
+    content = Body(payloads, clock.estimated_now)
     before = partial(_keep, permit)
     try:
         return client.post_batch(url, sent.credentials.write_key, content, number=sent.number, before=before)

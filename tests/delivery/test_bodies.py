@@ -4,15 +4,26 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.bodies import body, body_bytes
+from delivery.bodies import Body, body_bytes
 
 SENT_AT = datetime(2026, 1, 31, 9, 30, 0, 123_999, tzinfo=UTC)
+
+
+def body(payloads, sent_at):
+    return b"".join(Body(payloads, lambda: sent_at))
 
 
 def test_body_is_a_join_of_the_payloads():
     assert body(['{"a":1}', '{"b":"é"}'], SENT_AT).decode() == (
         '{"batch":[{"a":1},{"b":"é"}],"sentAt":"2026-01-31T09:30:00.123Z"}'
     )
+
+
+def test_body_says_when_it_is_iterated():
+    times = [SENT_AT]
+    made = Body([], lambda: times[-1])
+    times.append(SENT_AT + timedelta(seconds=9))
+    assert b"".join(made) == b'{"batch":[],"sentAt":"2026-01-31T09:30:09.123Z"}'
 
 
 def test_body_says_sent_at_in_utc():
@@ -26,4 +37,5 @@ def test_body_says_sent_at_in_utc():
 )
 def test_body_bytes_counts_exactly(payloads, sent_at):
     sizes = sum(len(payload.encode()) for payload in payloads)
-    assert len(body(payloads, sent_at)) == body_bytes(sizes, len(payloads))
+    length = body_bytes(sizes, len(payloads))
+    assert len(body(payloads, sent_at)) == len(Body(payloads, lambda: sent_at)) == length

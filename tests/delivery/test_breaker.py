@@ -131,6 +131,15 @@ def test_the_probes_own_failure_lets_the_next_one_go_soon_and_no_other():
     assert asked(8).is_given
 
 
+def test_a_probe_lasts_no_longer_for_a_clock_that_was_put_back():
+    """Redis keeps the moment at which a key ends: it would keep the whole region out until then."""
+    fail(3)
+    ask(lambda redis: redis.set(keys("us")[1], 7, px=3_600_000))
+    assert breakers()["us"] == Breaker(3, probing=False)
+    assert [asked(source_id).is_given for source_id in (8, 9)] == [True, False]
+    assert breakers()["us"] == Breaker(3, probing=True)
+
+
 def test_breaker_is_forgotten_by_itself():
     fail(3)
     asked(1)

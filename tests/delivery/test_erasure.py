@@ -1,5 +1,6 @@
 """Persons, sources and companies that are erased, beside others that stay."""
 
+import json
 import threading
 from datetime import datetime, timedelta
 
@@ -204,6 +205,9 @@ def test_capture_that_commits_late_is_erased_in_another_pass(tenant, source, own
         (identify(user_id="u-1"), True),
         (track(event="Link Clicked", user_id="u-2", properties={"link_id": "u-1"}), False),
         (identify(user_id="u-2", traits={"email": "ADA@customer.test"}), True),
+        (identify(user_id="u-2", traits={"email": " Ada@customer.test\t"}), True),
+        (identify(user_id="u-2", traits={"email": "grada@customer.test"}), False),
+        (identify(user_id=" u-1 "), False),
         (identify(user_id="ada@customer.test"), True),
         (identify(user_id="u-2", traits={"note": "ada@customer.test"}), False),
     ],
@@ -213,6 +217,18 @@ def test_call_is_about_whom_it_names_as_its_person(call, found):
 
     looked_for = [["user", "u-1"], ["email", "ada@customer.test"]]
     assert is_about(orjson.dumps(call).decode(), names_of(1, looked_for)) is found
+
+
+def test_refused_calls_that_name_the_person_between_quotes_go_and_no_others(tenant, source, owner):
+    for email in ("ada@customer.test", " Ada@customer.test", "ADA@customer.test\t", "grada@customer.test"):
+        capture(tenant.pk, {**of("u-1", email), "event": ""})
+    for user_id in (" ada@customer.test ", "u-2"):
+        capture(tenant.pk, {**of(user_id), "event": ""})
+    ask_for_person(tenant, PersonField.EMAIL, "ada@customer.test", by=owner)
+    run()
+    left = Refusal.objects.order_by("pk").values_list("excerpt", flat=True)
+    assert [json.loads(each)["userId"] for each in left] == ["u-1", "u-2"]
+    assert "grada@customer.test" in left[0]
 
 
 def test_deleted_source_leaves_nothing(tenant, source, owner, segment):

@@ -14,6 +14,7 @@ from delivery.limiter import (
     PATIENCE,
     SCRIPT,
     SHARED,
+    SHARED_MILLISECONDS,
     SINCE,
     Asked,
     LocalShare,
@@ -31,7 +32,7 @@ def redis_now():
 
 
 def run_script(interval=INTERVAL, patience=PATIENCE, key="test", lead=0, span=0):
-    arguments = [interval, patience, "", "", "", "", lead, span]
+    arguments = [interval, patience, "", "", "", "", lead, span, SHARED_MILLISECONDS]
     return ask(lambda redis: redis.eval(SCRIPT, 4, key, "counts", SHARED, SINCE, *arguments))[0]
 
 
@@ -154,6 +155,12 @@ def test_the_first_to_find_redis_back_lets_all_wait_for_those_who_leave_it_alone
     ask(lambda redis: redis.delete(SHARED))
     assert permit("a").is_given
     assert not ask(lambda redis: redis.exists(SHARED))
+
+
+def test_shares_are_kept_no_longer_for_a_clock_that_was_put_back():
+    ask(lambda redis: redis.set(SHARED, 1, px=3_600_000))
+    assert run_script() == OWN_SHARE
+    assert 0 < ask(lambda redis: redis.pttl(SHARED)) <= SHARED_MILLISECONDS
 
 
 def test_a_permit_that_is_late_is_asked_for_anew():

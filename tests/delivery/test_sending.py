@@ -1,4 +1,5 @@
-from datetime import timedelta
+import time
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -6,9 +7,10 @@ from django.db import connection, transaction
 from delivery import lanes, limiter
 from delivery.batching import cut, new_batch
 from delivery.bodies import body_bytes
-from delivery.clock import database_now
+from delivery.choosing import next_parcel
+from delivery.clock import database_now, estimated_now
 from delivery.enums import Hold, Outcome
-from delivery.models import Attempt, Batch, Event, Lane, RateHold
+from delivery.models import Attempt, Batch, Event, Lane, RateHold, Replay
 from delivery.outbox import capture
 from delivery.senders import senders
 from delivery.sending import begin, recorded, start
@@ -59,6 +61,36 @@ def test_batch_waits_since_its_first_event_was_captured(source, call):
         assert begin(lease, parcel, sure(sending_credentials(source.pk)))
         assert Batch.objects.get().waiting_since == Event.objects.earliest("pk").captured_at
         parcel.batch.waiting_since = database_now()
+
+
+def test_batch_that_was_cut_and_not_begun_waits_since_its_first_event_was_captured(source, call):
+    capture(source.tenant_id, call)
+    Event.objects.update(captured_at=database_now() - timedelta(hours=5))
+    lease = sure(lanes.lease(source.pk))
+    cut(lease)
+    lanes.release(lease)
+    lease = sure(lanes.lease(source.pk))
+    assert begin(lease, sure(next_parcel(lease, Region.US)), sure(sending_credentials(source.pk)))
+    assert Batch.objects.get().waiting_since == Event.objects.get().captured_at
+
+
+@pytest.mark.parametrize("made_by", ["replay", "parent"])
+def test_batch_that_was_not_cut_waits_since_it_says(source, call, made_by):
+    """A replay's waits since that was asked for, and the half of a batch since the batch does."""
+    event_ids = capture(source.tenant_id, call).event_ids
+    lease = sure(lanes.lease(source.pk))
+    origin = sure(cut(lease)).batch
+    asked = Replay.objects.create(
+        tenant=source.tenant, source=source, token="t", requested_by="owner", criteria={}, event_count=1, batch_count=1,
+        accepted_before=1, may_arrive_twice=0, created_at=database_now(),
+    )  # fmt: skip
+    since = database_now()
+    made = new_batch(
+        source.pk, source.tenant_id, event_ids, origin.bytes, waiting_since=since,
+        **{made_by: {"replay": asked, "parent": origin}[made_by]},
+    )  # fmt: skip
+    assert begin(lease, sure(next_parcel(lease, Region.US, [origin.pk])), sure(sending_credentials(source.pk)))
+    assert Batch.objects.get(pk=made.pk).waiting_since == since
 
 
 def test_batch_whose_first_event_is_gone_waits_since_it_was_made(source, call):
@@ -195,6 +227,26 @@ def test_start_sends_what_was_cut_from_a_reserved_thread(ready, segment):
     (request,) = segment.requests()
     assert request["bytes"] == body_bytes(parcel.batch.bytes, 1)
     assert event["messageId"] == str(Event.objects.get().message_id)
+
+
+def test_sent_at_is_of_the_permit_that_the_request_left_with(source, ready, segment, monkeypatch):
+    """Its own came too late, and the next one of the key is half a second away."""
+    lease, parcel, credentials = ready
+    sent = sure(begin(lease, parcel, credentials))
+    monkeypatch.setattr(limiter, "INTERVAL", 500_000)
+    asked_at = estimated_now()
+    assert limiter.permit("a key").is_given
+    then = time.monotonic() - 5
+    assert senders(credentials.region).reserve()
+    answer = start(sent, parcel.payloads, limiter.Permit("a key", 0.0, then, then)).result(20)
+    assert answer.outcome == Outcome.ACCEPTED
+    assert sent_at(*segment.entries("us", WRITE_KEY)) - asked_at > timedelta(milliseconds=450)
+
+
+def sent_at(entry):
+    """The stand-in corrects the time of a call by it."""
+    called, corrected = datetime.fromisoformat(entry["call"]["timestamp"]), datetime.fromisoformat(entry["timestamp"])
+    return datetime.fromisoformat(entry["received_at"]) - (corrected - called)
 
 
 def test_recorded_tries_again_when_the_connection_is_lost(source):
