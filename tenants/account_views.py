@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from tenants import accounts
 from tenants.errors import TenantError
 from tenants.models import User
-from tenants.queries import tenants_of
+from tenants.queries import memberships_of, page_of, receipts_of_last_reader
 
 
 @login_required
@@ -29,5 +29,9 @@ def delete_account(request: HttpRequest) -> HttpResponse:
         logout(request)
         messages.success(request, f"The account {user} is deleted.")
         return redirect("account_login")
-    context = {"companies": tenants_of(user), "why_not": accounts.why_not_deleted(user)}
+    context = {
+        "memberships": memberships_of(user),
+        "why_not": accounts.why_not_deleted(user),
+        "page": page_of(receipts_of_last_reader(user), request),
+    }
     return render(request, "account/delete.html", context)

@@ -14,6 +14,7 @@ from tenants.account_trail import tell
 from tenants.enums import Role
 from tenants.errors import TenantError
 from tenants.invitations import revoke_invitations_by
+from tenants.mails import tell_account_deleted
 from tenants.models import Membership, Tenant, User
 from tenants.staff_pages import forget_notes
 
@@ -41,15 +42,18 @@ def activate(user: User, reason: str, *, by: User) -> None:
 
 @transaction.atomic
 def delete_account(user: User) -> None:
-    """With its sessions, and what staff noted of it. Raises TenantError, and then nothing has changed."""
+    """With its sessions, and what staff noted of it; asked twice, once. Raises TenantError: nothing has changed."""
     # Whoever makes the account a member meanwhile waits for this, and finds no account.
-    locked = User.objects.select_for_update().get(pk=user.pk)
+    locked = User.objects.select_for_update().filter(pk=user.pk).first()
+    if locked is None:
+        return
     if reason := why_not_deleted(locked):
         raise TenantError(reason)
     for session in UserSession.objects.filter(user=locked):
         session.end()
     forget_notes(User, [locked.pk])
     locked.delete()
+    tell_account_deleted(locked)
 
 
 def why_not_deleted(user: User) -> str:

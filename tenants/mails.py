@@ -1,6 +1,5 @@
 """The mails about who belongs to a tenant. Each leaves after the transaction that it tells of has committed."""
 
-from functools import partial
 from typing import Any, Final
 
 from anymail.exceptions import AnymailError
@@ -49,6 +48,12 @@ def tell_ownership(tenant: Tenant, new: User, old: User) -> None:
         )
 
 
+def tell_account_deleted(user: User) -> None:
+    """Its person may not have done it."""
+    support = settings.SUPPORT_EMAIL
+    _send_after_commit(user.email, "Your account is deleted", "account_deleted", email=user.email, support=support)
+
+
 def tell_export_ready(export: Export) -> None:
     link = reverse("tenants:export_file", args=[export.tenant.slug, export.token])
     _tell_of_export(export, f"The data of {export.tenant} is ready to be downloaded", "export_ready", link=link)
@@ -67,7 +72,12 @@ def _send_after_commit(to: str, subject: str, template: str, **context: Any) -> 
     text = render_to_string(f"tenants/mails/{template}.txt", {**context, "site": settings.SITE_URL})
     # A company's name is in the subject: a line break in it would be a header of the sender's choice.
     line = " ".join(subject.split())
-    send = partial(send_mail, line, text, None, [to], html_message=as_html(line, text))
+    html = as_html(line, text)
+
+    # Not a partial: when it fails, Django looks for the name of what did, and that is an error of its own.
+    def send() -> None:
+        send_mail(line, text, None, [to], html_message=html)
+
     transaction.on_commit(send, robust=template != "invitation")
 
 

@@ -1,11 +1,12 @@
 from typing import Final, TypeVar
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Case, IntegerField, Model, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, IntegerField, Model, OuterRef, Q, QuerySet, Value, When
 from django.http import HttpRequest
 
 from tenants.enums import Role
-from tenants.models import AuditEntry, Membership, Tenant, User
+from tenants.models import AuditEntry, Erasure, Membership, Tenant, User
+from tenants.scoping import every_tenant
 
 ROWS_PER_PAGE: Final = 50
 
@@ -14,6 +15,18 @@ Row = TypeVar("Row", bound=Model)
 
 def tenants_of(user: User) -> QuerySet[Tenant]:
     return Tenant.objects.filter(memberships__user=user).order_by("name", "slug")
+
+
+def memberships_of(user: User) -> QuerySet[Membership]:
+    """With their tenants."""
+    return Membership.objects.filter(user=user).select_related("tenant").order_by("tenant__name", "tenant__slug")
+
+
+def receipts_of_last_reader(user: User) -> QuerySet[Erasure]:
+    """What nobody but this person can open: they asked for it, and nobody belongs to the company any more."""
+    members = Membership.objects.filter(tenant=OuterRef("tenant_number"))
+    with every_tenant():
+        return Erasure.objects.filter(~Exists(members), by=user).order_by("-asked_at")
 
 
 def members_of(tenant: Tenant, search: str = "") -> QuerySet[Membership]:

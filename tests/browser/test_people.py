@@ -148,6 +148,23 @@ def test_a_new_role_holds_at_the_next_click(opened, owner, viewer):
     expect(theirs.get_by_role("link", name="You are admin of Acme now")).to_be_visible()
 
 
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_a_role_given_on_an_old_page_is_shown_what_it_is_by_now(opened, owner, admin, viewer, script):
+    desk, theirs = opened(owner, script=script), opened(admin, script=script)
+    for page in (desk, theirs):
+        page.goto(f"/t/acme/members/{viewer.pk}/")
+    desk.get_by_role("combobox", name="Role").select_option(label="Admin")
+    desk.get_by_role("button", name="Save role").click()
+    expect(desk.get_by_text(f"{viewer.email} is admin now.")).to_be_visible()
+    theirs.get_by_role("button", name="Save role").click()
+    expect(theirs.get_by_role("alert")).to_contain_text(f"{viewer.email} is admin now.")
+    assert viewer.memberships.get().role == Role.ADMIN
+    expect(theirs.get_by_role("combobox", name="Role")).to_have_value("viewer")
+    theirs.get_by_role("button", name="Save role").click()
+    expect(theirs.get_by_text(f"{viewer.email} is viewer now.")).to_be_visible()
+    assert viewer.memberships.get().role == Role.VIEWER
+
+
 def test_a_page_that_somebody_removed_left_open_changes_nothing_and_says_so(opened, owner, admin):
     theirs = opened(admin)
     theirs.goto("/t/acme/settings/")

@@ -282,6 +282,13 @@ def test_invitations_page_tells_of_an_address_that_the_provider_refuses(
     assert "the mail server did not take the mail" in page
 
 
+@pytest.mark.django_db(transaction=True)
+def test_role_is_changed_when_the_provider_does_not_take_the_mail(owner_client, tenant, viewer, refusing_provider):
+    page = owner_client.post(url("member", viewer.pk), {"role": "admin"}, follow=True).content.decode()
+    assert "viewer@acme.test is admin now." in page
+    assert viewer.memberships.get().role == "admin"
+
+
 def test_revoke_asks_first(owner_client, tenant, invitation):
     assert f"Revoke the invitation of {ANN}?" in owner_client.get(url("revoke", invitation.pk)).content.decode()
     owner_client.post(url("revoke", invitation.pk))
