@@ -6,6 +6,7 @@ from collections import Counter
 import hypothesis
 import pytest
 from allauth.account.models import EmailAddress
+from django.db import connection
 from django.test import Client
 
 from integrations.enums import Region
@@ -14,6 +15,7 @@ from tenants.enums import Role
 from tenants.models import Membership, Tenant, User
 from tenants.scoping import every_tenant
 from tenants.staff_door import SHOWN
+from tests.databases import keep_pristine
 from tests.emptying import empty_redis
 
 PASSWORD = "correct horse battery"
@@ -39,6 +41,13 @@ def queries_beside_playwright():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """The tables as no test has touched them yet are kept for the programs that want a database of their own."""
+    with django_db_blocker.unblock():
+        keep_pristine(connection.settings_dict["NAME"])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-import psycopg
 from playwright.sync_api import Page
-from psycopg import sql
 
+from tests.databases import new_database
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,14 +96,6 @@ def running_product(folder: Path, *options: str) -> Iterator[Product]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(40)
-
-
-def new_database(name: str) -> str:
-    """An empty database beside the test run's own, dropped with the servers; its URL."""
-    server = urlsplit(os.environ["DATABASE_URL"])
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return urlunsplit(server._replace(path=f"/{name}"))
 
 
 def unused_redis() -> str:

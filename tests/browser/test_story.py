@@ -152,7 +152,7 @@ def test_write_key_is_in_no_log_table_or_key_of_redis(product: Product, told):
         assert not [text for text in (*logs, *rows, *redis_values(product)) if form in text]
 
 
-def test_campaigns_sent_while_the_worker_is_stopped_arrive_once(page: Page, tmp_path_factory):
+def test_campaigns_sent_while_the_worker_is_stopped_arrive_once(page: Page, tmp_path_factory, django_db_setup):
     with running_product(tmp_path_factory.mktemp("stopped"), "--without", "worker") as product:
         product.manage("connect_source", "--tenant", "acme", "--region", "us", stdin=WRITE_KEY)
         product.log_in(page, ADA)

@@ -94,6 +94,7 @@ WAITING_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type 
 
 
 @pytest.mark.row(4)
+@pytest.mark.slow_drill
 def test_worker_told_to_stop_finishes_its_requests_and_sends_nothing_twice(world):
     customers = [world.customer() for _ in range(3)]
     world.segment.fault("us", "delay", delay_ms=3_000)

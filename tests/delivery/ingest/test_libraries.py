@@ -16,10 +16,15 @@ from tests.delivery.ingest.losing import UNANSWERED, UNAVAILABLE, UNHEARD, losin
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def web(tmp_path, source):
-    with web_of_test(tmp_path) as server:
+@pytest.fixture(scope="module")
+def running_web(tmp_path_factory, django_db_setup):
+    with web_of_test(tmp_path_factory.mktemp("web")) as server:
         yield server
+
+
+@pytest.fixture
+def web(running_web, source):
+    return running_web
 
 
 @pytest.fixture(scope="session", params=["python", "python_gzip", "node"])

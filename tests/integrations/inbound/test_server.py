@@ -29,9 +29,9 @@ def ingest_key(tenant):
     return issue_api_key(tenant, KeyPurpose.INGEST, name="Web shop", by=None)[1].reveal()
 
 
-@pytest.fixture
-def web(tmp_path):
-    with web_of_test(tmp_path) as server:
+@pytest.fixture(scope="module")
+def web(tmp_path_factory, django_db_setup):
+    with web_of_test(tmp_path_factory.mktemp("web")) as server:
         yield server
 
 

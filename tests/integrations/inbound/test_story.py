@@ -16,7 +16,7 @@ SEGMENT_PAGES = "/t/acme/integrations/segment/"
 
 
 @pytest.fixture(scope="module")
-def product(tmp_path_factory):
+def product(tmp_path_factory, django_db_setup):
     with running_product(tmp_path_factory.mktemp("identities")) as product:
         yield product
 
