@@ -40,6 +40,12 @@ document.addEventListener("click", async (event) => {
   shown.querySelector("tbody a")?.focus({ preventScroll: true });
 });
 
+// What is read out when it changes is left alone while it does not.
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  if (target.innerHTML === fragment.innerHTML) event.detail.shouldSwap = false;
+});
+
 const tell = (lost) => {
   for (const notice of document.querySelectorAll("[data-connection-lost]")) notice.hidden = !lost;
 };

@@ -180,6 +180,13 @@ def test_what_does_not_show_up_is_found_out_step_by_step_and_a_new_key_asks_agai
     reader.get_by_role("button", name="Send a test event").click()
     # The page tells by itself how it went.
     expect(reader.get_by_text("Segment answered 200. It answers so to a wrong key, too.")).to_be_visible()
+    outcome = reader.locator("#last-answer > p")
+    outcome.evaluate("(paragraph) => { paragraph.isTheFirst = true; }")
+    for _ in range(3):
+        with reader.expect_response("**/check/"):
+            pass
+    # Put there anew it would be read out each time.
+    assert outcome.evaluate("(paragraph) => paragraph.isTheFirst")
 
     reader.get_by_role("link", name="It does not show up").click()
     steps = reader.locator("ol.steps > li strong:first-child").all_inner_texts()

@@ -63,6 +63,25 @@ def test_the_page_tells_how_the_test_event_fares(admin_client, source, segment):
     assert "hx-trigger" not in page
 
 
+def read_out(page):
+    return page.partition('id="last-answer" aria-live="polite">')[2].partition("</div>")[0].strip()
+
+
+def test_what_is_read_out_is_how_it_went_and_no_count(admin_client, source, segment):
+    capture(source.tenant_id, track(event="Email Opened", user_id="u-1"))
+    admin_client.post(url("send_test", source))
+    page = text(admin_client.get(url("check", source)))
+    assert "1 event goes before it." in page
+    assert read_out(page) == ""
+    assert 'hx-swap="none" hx-select-oob="#on-its-way:innerHTML,#last-answer:innerHTML"' in page
+
+    take_turn([source.pk])
+    page = text(admin_client.get(url("check", source)))
+    assert "The last request with the test event" in read_out(page)
+    assert '<div id="on-its-way"></div>' in page
+    assert "aria-live" not in text(admin_client.get(url("not_showing", source)))
+
+
 def test_another_events_answer_is_not_taken_for_the_test_events(admin_client, source, segment):
     capture(source.tenant_id, track(event="Email Opened", user_id="u-1"))
     admin_client.post(url("send_test", source))
