@@ -41,8 +41,10 @@ class Courier:
             lanes |= dict.fromkeys(islice(source_ids, max(0, MOST_WAITING - len(lanes))))
             self._changed.notify_all()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="hints", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="hints", daemon=True)
+                # It may be refused; then the next hint asks for one again.
+                thread.start()
+                self._thread = thread
 
     def is_done(self, seconds: float) -> bool:
         """Whether all that was taken has been carried, or is within that time."""

@@ -206,7 +206,9 @@ WHERE id = ANY(ARRAY(
 """
 DISCARD_OPEN: Final = DISCARD.format(condition="state = 'open'", since="waiting_since")
 # They stopped waiting when they were given up, and a chart must not draw them as waiting until now.
-DISCARD_GIVEN_UP: Final = DISCARD.format(condition="state IN ('set_aside', 'quarantined')", since="clock_timestamp()")
+DISCARD_GIVEN_UP: Final = DISCARD.format(
+    condition="state IN ('set_aside', 'quarantined') AND NOT again", since="clock_timestamp()"
+)
 
 
 def _discard_open(warning: RetentionWarning, reason: str) -> int:

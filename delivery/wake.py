@@ -39,8 +39,14 @@ def wake_after_commit(sources: Iterable[Source]) -> None:
     for source in sources:
         if source.state == SourceState.CONNECTED:
             by_region[source.region].append(source.pk)
-    for region, source_ids in by_region.items():
-        transaction.on_commit(partial(courier.take, source_ids, region), robust=True)
+
+    # Not a partial: Django asks a hook that failed for its name, and a partial has none.
+    def take() -> None:
+        for region, source_ids in by_region.items():
+            courier.take(source_ids, region)
+
+    if by_region:
+        transaction.on_commit(take, robust=True)
 
 
 def wake(source_ids: Sequence[int], region: str) -> None:

@@ -642,8 +642,15 @@ class Migration(migrations.Migration):
         migrations.RunSQL(LEAVE_EVENT_IDS_UNPACKED, migrations.RunSQL.noop),
         migrations.AddIndex(
             model_name="batch",
+            index=models.Index(fields=["source", "closed_at"], name="batch_by_source"),
+        ),
+        migrations.AddIndex(
+            model_name="batch",
             index=models.Index(
-                fields=["source", "closed_at"], include=("state", "event_count", "again"), name="batch_by_source"
+                condition=models.Q(("again", False), ("state", "accepted")),
+                fields=["source", "closed_at"],
+                include=("event_count",),
+                name="batch_accepted",
             ),
         ),
         migrations.AddIndex(

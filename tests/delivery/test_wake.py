@@ -1,12 +1,15 @@
 import logging
 import os
 import signal
+import threading
 import time
 
 import pytest
 from django.db import transaction
 
+import delivery.wake
 from delivery import redis_link
+from delivery.courier import Courier
 from delivery.heartbeat import note_sweep
 from delivery.outbox import capture
 from delivery.redis_link import ask
@@ -105,6 +108,21 @@ def test_wake_without_redis_raises_nothing_and_rests(settings, caplog):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_capture_is_captured_while_no_thread_can_be_started_and_wakes_after_that(quiet_source, call, monkeypatch):
+    another = Courier(wake)
+    monkeypatch.setattr(delivery.wake, "courier", another)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        assert capture(quiet_source.tenant_id, call).event_ids
+    capture(quiet_source.tenant_id, call)
+    assert another.is_done(10)
+    assert hints("us") == [[quiet_source.pk]]
+
+
+def refused(thread):
+    raise RuntimeError("can't start new thread")
+
+
 def test_capture_without_redis_is_captured(source, call, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     assert len(capture(source.tenant_id, call).event_ids) == 1
