@@ -87,7 +87,7 @@ look for the partition of each element.
 
 READ: Final = f"""
 SELECT payload, CASE WHEN id = %(first)s THEN captured_at END FROM delivery_event WHERE {THESE} ORDER BY id
-"""  # noqa: S608  # only constants of ours are put in; values are parameters
+"""  # noqa: S608  # THESE, the constant above, is put in; ids are parameters
 
 
 def cut(lease: Lease, at_most: int = MAX_BATCH_EVENTS) -> Parcel | None:

@@ -112,7 +112,7 @@ def _height(count: int, most: int, area: int) -> float:
 
 
 FIGURES: Final = """
-SELECT span.name, age, accepted.count::bigint, refused.count
+SELECT span.name, accepted.count::bigint, refused.count
 FROM unnest(%(names)s::text[], %(steps)s::int[], %(bars)s::int[]) AS span (name, step, bars)
 CROSS JOIN LATERAL generate_series(0, bars - 1) AS age
 CROSS JOIN LATERAL (
@@ -131,6 +131,7 @@ CROSS JOIN LATERAL (
         ORDER BY refused_at LIMIT %(most_refused)s
     ) AS these
 ) AS refused
+ORDER BY age DESC
 """
 # A bar is a range of an index: to divide each row's time takes six times as long as to count it. What was written while
 # the statement ran may be younger than its start.
@@ -161,7 +162,7 @@ WITH batch AS (
 )
 SELECT least(floor(extract(epoch FROM statement_timestamp() - at) / %(grain)s)::int, %(grains)s) AS age,
     max(waiting)::bigint, (array_agg(waiting ORDER BY at DESC))[1]::bigint
-FROM level GROUP BY age ORDER BY age DESC
+FROM level GROUP BY age
 """
 # The level goes up when an event has waited for a minute and down when its batch is closed. The most and the last level
 # of each grain: one in which nothing changed has that of the one before. What a split batch held its halves hold. The
@@ -191,7 +192,7 @@ def _figures(cursor: CursorWrapper, source: Source) -> dict[str, list[tuple[int,
     }
     cursor.execute(FIGURES, {"source": source.pk, "most_refused": MOST_REFUSED, **values})
     found: dict[str, list[tuple[int, int]]] = {span.name: [] for span in SPANS}
-    for name, _, accepted, refused in sorted(cursor.fetchall(), reverse=True):
+    for name, accepted, refused in cursor.fetchall():
         found[name].append((accepted, refused))
     return found
 
